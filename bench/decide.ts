@@ -1,0 +1,428 @@
+import { readFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { environmentOf } from '../src/engine/condition.ts'
+import {
+  createEngine,
+  type Engine,
+  type OrganizationPolicy,
+  type PlatformPolicy,
+} from '../src/engine/engine.ts'
+import type { Line, LinePlace, Question, RoleLine } from '../src/engine/line.ts'
+
+// How fast the engine decides in process, and what it takes to hold the grants. Run by itself:
+//   node bench/decide.ts
+// The mix: 1M grants in 10,000 organizations (one of 100,000, nine of 5,000, the others 86); 45 % roles in the
+// organization, 15 % in a workspace, 5 % on a resource, 33 % permissions on a resource of which a fifth denies,
+// 2 % lines of custom roles; 53 lines of built-in roles.
+
+/** One measured figure beside its target. */
+export type BenchRow = {
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  readonly target: number | null
+  /** What the figure was taken over. */
+  readonly note: string
+}
+
+const modelText = readFileSync(new URL('../model.conf', import.meta.url), 'utf8')
+const NOW = Date.parse('2026-11-21T00:00:00Z')
+const LATER = NOW + 86_400_000
+
+/** Repeatable chance (mulberry32). */
+const createRandom = (seed: number) => {
+  let state = seed
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+  return { next, below: (count: number) => Math.floor(next() * count) }
+}
+type Random = ReturnType<typeof createRandom>
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+
+/** Text as a driver or a parser hands it over: one flat string of its own. */
+const flat = (text: string) => Buffer.from(text, 'latin1').toString('latin1')
+
+/** The 26 characters of a TypeID: a time, then chance. */
+const createId = (random: Random, prefix: string): string => {
+  let id = `${prefix}01kb`
+  for (let at = 0; at < 22; at++) id += ALPHABET[random.below(32)]
+  return flat(id)
+}
+
+const TYPES = ['scenario', 'folder', 'report', 'dataset', 'model', 'dashboard']
+const ACTIONS = ['read', 'create', 'update', 'delete', 'execute', 'share', 'export', 'archive']
+const ROLES = ['viewer', 'editor', 'admin']
+const EVERYWHERE: LinePlace = { kind: 'everywhere' }
+
+const permission = (subject: string, type: string, action: string): Line => ({
+  kind: 'permission',
+  subject,
+  place: EVERYWHERE,
+  object: { kind: 'type', type },
+  action,
+  condition: null,
+  effect: 'allow',
+  expiresAtMs: null,
+})
+
+const heldEverywhere = (subject: string, holds: string): RoleLine => ({
+  kind: 'role',
+  subject,
+  holds,
+  place: EVERYWHERE,
+  resource: null,
+  expiresAtMs: null,
+})
+
+/** 53 lines: viewer < editor < admin, as roles of organizations and of workspaces. */
+const templateLines = (): Line[] => {
+  const lines: Line[] = []
+  for (const scope of ['organization', 'workspace']) {
+    const [viewer, editor, admin] = ROLES.map((role) => `role:${scope}.${role}`)
+    lines.push(heldEverywhere(editor!, viewer!), heldEverywhere(admin!, editor!))
+    for (const type of TYPES) {
+      lines.push(permission(viewer!, type, 'read'))
+      lines.push(permission(editor!, type, 'update'), permission(editor!, type, 'execute'))
+      lines.push(permission(admin!, type, 'delete'))
+    }
+  }
+  lines.push(permission('role:platform.support', 'scenario', 'read'))
+  return lines.slice(0, 53)
+}
+
+type Extras = { readonly conditional: boolean; readonly expiring: boolean }
+
+/** The lines of one organization, made while they are read, and whom and what to ask about. */
+const organizationOf = (random: Random, organizationId: string, grants: number, extras: Extras) => {
+  const users = Array.from({ length: Math.max(1, Math.round(grants * 0.45)) }, () =>
+    createId(random, 'user:'),
+  )
+  const workspaces = Array.from({ length: 3 }, () => createId(random, 'wsp_'))
+  const resources: { id: string; type: string; workspaceId: string }[] = []
+  const role = flat(`role:${organizationId}.workspace.analyst`)
+  const place: LinePlace = { kind: 'organization', organizationId }
+  const somewhere = (): LinePlace & { workspaceId: string } => ({
+    kind: 'workspace',
+    organizationId,
+    workspaceId: workspaces[random.below(3)]!,
+  })
+  const someone = () => users[random.below(users.length)]!
+  const expiresAtMs = () => (extras.expiring && random.next() < 0.05 ? LATER : null)
+
+  const resourceIn = (workspaceId: string) => {
+    const resource = { id: createId(random, ''), type: TYPES[random.below(6)]!, workspaceId }
+    resources.push(resource)
+    return resource
+  }
+
+  const lineAt = (at: number): Line => {
+    const base = { kind: 'role' as const, place, resource: null, expiresAtMs: expiresAtMs() }
+    if (at < users.length)
+      return {
+        ...base,
+        subject: users[at]!,
+        holds: flat(`role:organization.${ROLES[at % 10 === 0 ? 2 : at % 2]}`),
+      }
+    const share = (at - users.length) / (grants - users.length)
+    const where = somewhere()
+    if (share < 15 / 55)
+      return {
+        ...base,
+        subject: someone(),
+        holds: flat(`role:workspace.${ROLES[random.below(3)]}`),
+        place: where,
+      }
+    if (share < 20 / 55) {
+      const { id, type } = resourceIn(where.workspaceId)
+      const resource = { type, id }
+      return { ...base, subject: someone(), holds: 'role:workspace.editor', place: where, resource }
+    }
+    const action = ACTIONS[random.below(8)]!
+    const line = { kind: 'permission' as const, expiresAtMs: expiresAtMs(), action }
+    const effect = random.next() < 0.2 ? ('deny' as const) : ('allow' as const)
+    const isConditional = extras.conditional && random.next() < 0.15
+    if (share < 53 / 55) {
+      const { id, type } = resourceIn(where.workspaceId)
+      const condition = isConditional ? flat('resource.owner == subject.id') : null
+      const object = { kind: 'resource' as const, type, id }
+      return { ...line, subject: someone(), place: where, object, condition, effect }
+    }
+    const object = { kind: 'type' as const, type: TYPES[random.below(6)]! }
+    return { ...line, subject: role, place, object, condition: null, effect: 'allow' }
+  }
+
+  function* lines() {
+    for (let at = 0; at < grants; at++) yield lineAt(at)
+  }
+  return { organizationId, users, workspaces, resources, lines }
+}
+
+const environment = () =>
+  environmentOf({
+    subject: { type: 'user', id: 'x' },
+    resource: { type: 'scenario', id: 'x', owner: 'x' },
+    action: { name: 'read' },
+    now: new Date(NOW),
+  })
+
+type Drawn = { readonly policy: number; readonly question: Question }
+
+type Asked = ReturnType<typeof organizationOf>
+
+/** A question with strings of its own, as a parser makes them. */
+const drawQuestion = (random: Random, organization: Asked): Question => {
+  const { organizationId, users, workspaces, resources } = organization
+  const resource = resources[random.below(resources.length)]!
+  const isKnown = random.next() < 0.5
+  const body = {
+    subject: users[random.below(users.length)]!,
+    organizationId,
+    workspaceId: isKnown ? resource.workspaceId : workspaces[random.below(3)]!,
+    type: isKnown ? resource.type : TYPES[random.below(6)]!,
+    id: isKnown ? resource.id : createId(random, ''),
+    action: random.next() < 0.6 ? 'read' : ACTIONS[random.below(8)]!,
+  }
+  return { ...(JSON.parse(JSON.stringify(body)) as typeof body), nowMs: NOW, environment }
+}
+
+const collectGarbage = (): void => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  gc()
+  gc()
+}
+
+const heldBytes = () => {
+  collectGarbage()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+const sizesOfMix = (grants: number): number[] => {
+  const large = [grants / 10, ...Array.from({ length: 9 }, () => grants / 200)]
+  const rest = grants - large.reduce((sum, size) => sum + size, 0)
+  const count = Math.round(rest / 85.6)
+  return [...large, ...Array.from({ length: count }, () => Math.round(rest / count))]
+}
+
+type Held = {
+  readonly engine: Engine
+  readonly policies: OrganizationPolicy[]
+  readonly platform: PlatformPolicy
+  readonly questions: Drawn[]
+  readonly hot: Drawn[]
+  readonly grants: number
+  readonly bytes: number
+  readonly estimated: number
+  readonly compileMs: number
+}
+
+/** Holds organizations of these sizes, and draws questions over all of them and over one. */
+const hold = async (sizes: readonly number[], count: number, extras: Extras): Promise<Held> => {
+  const random = createRandom(7)
+  const engine = createEngine({ modelText, verify: 'off' })
+  const platform = engine.compilePlatform(templateLines())
+  const policies: OrganizationPolicy[] = []
+  const questions: Drawn[] = []
+  const hot: Drawn[] = []
+  // The room for questions is made before, so that only the policies are measured.
+  const perOrganization = Math.ceil(count / sizes.length)
+  const before = heldBytes()
+  let bytesOfQuestions = 0
+  let compileMs = 0
+  for (const [at, size] of sizes.entries()) {
+    const organization = organizationOf(random, createId(random, 'org_'), size, extras)
+    const started = performance.now()
+    policies.push(
+      await engine.compileOrganization(platform, organization.organizationId, organization.lines()),
+    )
+    compileMs += performance.now() - started
+    const draw = () => ({ policy: at, question: drawQuestion(random, organization) })
+    for (let left = Math.min(perOrganization, count - questions.length); left > 0; left--)
+      questions.push(draw())
+    if (at === sizes.length - 1) for (let left = 1024; left > 0; left--) hot.push(draw())
+  }
+  const withQuestions = heldBytes()
+  const kept = [questions.splice(0), hot.splice(0)] as const
+  const shadow = JSON.stringify(kept)
+  kept[0].length = 0
+  kept[1].length = 0
+  const after = heldBytes()
+  bytesOfQuestions = withQuestions - after
+  void bytesOfQuestions
+  const revive = ({ policy, question }: Drawn) => ({
+    policy,
+    question: { ...question, environment },
+  })
+  const [all, few] = JSON.parse(shadow) as [Drawn[], Drawn[]]
+  const grants = sizes.reduce((sum, size) => sum + size, 0)
+  const estimated = policies.reduce((sum, policy) => sum + engine.bytes(policy), 0)
+  return {
+    engine,
+    policies,
+    platform,
+    questions: shuffle(random, all.map(revive)),
+    hot: few.map(revive),
+    grants,
+    bytes: after - before - shadow.length,
+    estimated,
+    compileMs,
+  }
+}
+
+const shuffle = <Value>(random: Random, values: Value[]): Value[] => {
+  for (let at = values.length - 1; at > 0; at--) {
+    const other = random.below(at + 1)
+    ;[values[at], values[other]] = [values[other]!, values[at]!]
+  }
+  return values
+}
+
+type Timing = { readonly medianUs: number; readonly lowestUs: number; readonly highestUs: number }
+
+/** Median time of a decision over windows of at least 300 ms, after all views were built. */
+const time = ({ engine, policies }: Held, drawn: readonly Drawn[], windows = 7): Timing => {
+  let allowed = 0
+  const pass = () => {
+    for (const { policy, question } of drawn)
+      if (engine.decide(policies[policy]!, question).allowed) allowed += 1
+  }
+  pass()
+  pass()
+  const figures: number[] = []
+  for (let window = 0; window < windows; window++) {
+    const started = performance.now()
+    let passes = 0
+    let elapsed = 0
+    while (elapsed < 300) {
+      pass()
+      passes += 1
+      elapsed = performance.now() - started
+    }
+    figures.push((1000 * elapsed) / (passes * drawn.length))
+  }
+  if (allowed === 0) throw new Error('no question was allowed')
+  figures.sort((a, b) => a - b)
+  return {
+    medianUs: figures[windows >> 1]!,
+    lowestUs: figures[0]!,
+    highestUs: figures.at(-1)!,
+  }
+}
+
+const shareAllowed = ({ engine, policies }: Held, drawn: readonly Drawn[]) =>
+  drawn.filter(({ policy, question }) => engine.decide(policies[policy]!, question).allowed)
+    .length / drawn.length
+
+const spread = ({ lowestUs, highestUs }: Timing) =>
+  `${lowestUs.toFixed(2)}–${highestUs.toFixed(2)} µs over 7 windows`
+
+const small = (count: number) => Array.from({ length: count }, () => 100)
+const PLAIN: Extras = { conditional: false, expiring: false }
+
+/** Time of a question that no view was built for, over different subjects. */
+const timeCold = (held: Held): number => {
+  const fresh = held.policies.map((policy) => held.engine.withPlatform(policy, held.platform))
+  const first = new Map(
+    held.questions.map((drawn) => [`${drawn.policy} ${drawn.question.subject}`, drawn]),
+  )
+  const drawn = [...first.values()].slice(0, 20_000)
+  const started = performance.now()
+  for (const { policy, question } of drawn) held.engine.decide(fresh[policy]!, question)
+  return (1000 * (performance.now() - started)) / drawn.length
+}
+
+/** Time to exchange one subject's lines, asked once after each so that a view is built again. */
+const timeEdit = (held: Held): number => {
+  const { engine, policies, hot } = held
+  const { policy: at, question } = hot[0]!
+  const policy = policies[at]!
+  const { subject } = question
+  const lines = [...engine.linesOf(policy)].filter((line) => line.subject === subject)
+  const started = performance.now()
+  for (let round = 0; round < 20_000; round++) engine.replaceSubjects(policy, [subject], lines)
+  return (1000 * (performance.now() - started)) / 20_000
+}
+
+/** Measures everything; about half a minute. */
+export const benchDecide = async (): Promise<BenchRow[]> => {
+  const rows: BenchRow[] = []
+  const row = (name: string, value: number, unit: string, target: number | null, note: string) =>
+    rows.push({ name, value: Number(value.toPrecision(3)), unit, target, note })
+
+  const few = await hold(small(100), 1024, PLAIN)
+  const fewHot = time(few, few.hot)
+  const many = await hold(small(10_000), 1024, PLAIN)
+  const manyHot = time(many, many.hot)
+  row(
+    'growth from 10k to 1M grants, one organization',
+    manyHot.medianUs / fewHot.medianUs,
+    'x',
+    1.5,
+    `${fewHot.medianUs.toFixed(2)} → ${manyHot.medianUs.toFixed(2)} µs, organizations of 100 grants`,
+  )
+  many.policies.length = 0
+
+  const mix = await hold(sizesOfMix(1_000_000), 65_536, PLAIN)
+  const { grants, policies, questions } = mix
+  row(
+    'memory held',
+    mix.bytes / grants,
+    'B/grant',
+    200,
+    `${grants} grants, ${policies.length} organizations`,
+  )
+  row(
+    'memory as the engine estimates it',
+    mix.estimated / grants,
+    'B/grant',
+    null,
+    'for the bound by bytes',
+  )
+  row(
+    'compile',
+    (1000 * mix.compileMs) / grants,
+    'µs/line',
+    null,
+    `${(mix.compileMs / 1000).toFixed(1)} s in all`,
+  )
+  row('first question of a subject', timeCold(mix), 'µs', null, 'view built, 20,000 subjects')
+  const hot = time(mix, mix.hot)
+  row('decide, 1,024 questions of one organization', hot.medianUs, 'µs', 0.5, spread(hot))
+  const before = heldBytes()
+  const wide = time(mix, questions)
+  row('decide, 65,536 questions over all organizations', wide.medianUs, 'µs', 2.5, spread(wide))
+  row(
+    'views built for them',
+    (heldBytes() - before) / questions.length,
+    'B/question',
+    null,
+    'bounded by viewsMax',
+  )
+  const some = time(mix, questions.slice(0, 1024))
+  row('decide, 1,024 questions over all organizations', some.medianUs, 'µs', null, spread(some))
+  row('allowed', 100 * shareAllowed(mix, questions), '%', null, 'of the 65,536')
+  row('change one subject', timeEdit(mix), 'µs', null, 'lines of one subject exchanged')
+  mix.policies.length = 0
+
+  const full = await hold(sizesOfMix(1_000_000), 65_536, { conditional: true, expiring: true })
+  row('memory held, 5 % conditional and 5 % expiring', full.bytes / full.grants, 'B/grant', 200, '')
+  const fullHot = time(full, full.hot)
+  row('decide, the same mix, one organization', fullHot.medianUs, 'µs', null, spread(fullHot))
+  return rows
+}
+
+if (import.meta.main) {
+  const rows = await benchDecide()
+  console.table(
+    Object.fromEntries(
+      rows.map(({ name, value, unit, target, note }) => [name, { value, unit, target, note }]),
+    ),
+  )
+}

@@ -1,0 +1,57 @@
+import { LRUCache } from 'lru-cache'
+import type { Actor } from '../platform/context.ts'
+import type { Sql } from '../platform/db/connect.ts'
+
+/** A key that was verified, while what it depends on stands still. */
+type Verified = { actor: Actor; untilMs: number; revision: number }
+
+export type IdentifierOptions = {
+  /** Looks a key up and verifies it. */
+  verify: (
+    sql: Sql,
+    token: string,
+    nowMs: number,
+  ) => Promise<{ actor: Actor; untilMs: number } | undefined>
+  /** The revision a key's validity depends on, if it is known to be current without asking the database. */
+  peekRevision: (organizationId: string | null) => number | undefined
+  /** The same, asking the database if need be. */
+  revision: (sql: Sql, organizationId: string | null) => Promise<number | undefined>
+}
+
+const CACHED_MAX = 50_000
+
+/**
+ * Remembers verified keys. An entry holds the revision it was verified at: revoking, rotating or expiring a key raises it,
+ * so the next request is verified anew. Nothing wrong is remembered. (The map is keyed by the token itself: its lookup
+ * hashes the whole token with a seed, so time tells nothing about its parts.)
+ */
+export const createIdentifier = ({ verify, peekRevision, revision }: IdentifierOptions) => {
+  const verified = new LRUCache<string, Verified>({ max: CACHED_MAX })
+
+  const look = async (sql: Sql, token: string, nowMs: number): Promise<Actor | undefined> => {
+    const known = verified.get(token)
+    if (known && known.untilMs > nowMs) {
+      if ((await revision(sql, known.actor.organizationId)) === known.revision) return known.actor
+    }
+    verified.delete(token)
+    const found = await verify(sql, token, nowMs)
+    if (!found) return undefined
+    // The revision is read first and the key once more after it, so that a revocation between the two is not missed.
+    const at = await revision(sql, found.actor.organizationId)
+    const again = at === undefined ? undefined : await verify(sql, token, nowMs)
+    if (at === undefined || !again) return again?.actor
+    verified.set(token, { ...again, revision: at })
+    return again.actor
+  }
+
+  return (sql: Sql, token: string, nowMs: number): Actor | Promise<Actor | undefined> => {
+    const known = verified.get(token)
+    if (
+      known &&
+      known.untilMs > nowMs &&
+      peekRevision(known.actor.organizationId) === known.revision
+    )
+      return known.actor
+    return look(sql, token, nowMs)
+  }
+}

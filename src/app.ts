@@ -1,0 +1,173 @@
+import { Hono, type Context as HonoContext } from 'hono'
+import { LRUCache } from 'lru-cache'
+import { apiKeyRoutes } from './api-keys/routes.ts'
+import { createIdentifier, identifyKey } from './api-keys/service.ts'
+import { decisionRoutes } from './decisions/routes.ts'
+import { openDecisions, type Policies } from './decisions/service.ts'
+import type { Engine } from './engine/engine.ts'
+import { grantRoutes } from './grants/routes.ts'
+import { grantViolations } from './grants/service.ts'
+import { leaveRoutes, memberRoutes } from './members/routes.ts'
+import { memberViolations } from './members/service.ts'
+import { organizationRoutes, organizationsRoutes } from './organizations/routes.ts'
+import { organizationViolations } from './organizations/service.ts'
+import { permissionRoutes } from './permissions/routes.ts'
+import type { Actor } from './platform/context.ts'
+import type { MacKey } from './platform/crypto/mac.ts'
+import type { Sql } from './platform/db/connect.ts'
+import type { Violations } from './platform/db/violation.ts'
+import { createGate, type Gate } from './platform/http/gate.ts'
+import { healthRoutes, type Readiness } from './platform/http/health.ts'
+import { createJwtVerifier, type JwtSettings } from './platform/http/jwt.ts'
+import { documentOf } from './platform/http/openapi.ts'
+import { respondToError, respondToUnknown } from './platform/http/respond.ts'
+import { type Env, router } from './platform/http/router.ts'
+import type { Log } from './platform/log.ts'
+import type { Metrics } from './platform/metrics.ts'
+import { resourceRoutes } from './resources/routes.ts'
+import { resourceViolations } from './resources/service.ts'
+import { roleRoutes } from './roles/routes.ts'
+import { roleViolations } from './roles/service.ts'
+import { teamRoutes } from './teams/routes.ts'
+import { teamViolations } from './teams/service.ts'
+import { workspaceRoutes, workspacesRoutes } from './workspaces/routes.ts'
+import { workspaceViolations } from './workspaces/service.ts'
+
+/** What an entry gives the server: its connections, its clock, its log, its settings. */
+export type AppOptions = {
+  /** The pool; on Workers that of the request. */
+  sql: Sql | ((c: HonoContext) => Sql)
+  engine: Engine
+  log: Log
+  auditKey: MacKey
+  /** The version that `/openapi.json` names. */
+  version: string
+  jwt?: JwtSettings | undefined
+  /** Where callers reach this server, for documents that must name it. */
+  publicUrl?: string | undefined
+  selfServiceOrganizations?: boolean
+  policyBytesMax?: number
+  stalenessMs?: number
+  now?: () => Date
+  metrics?: Metrics
+  readiness?: (sql: Sql) => Promise<Readiness>
+}
+
+/** Every rule of the database that callers can break, by its name. */
+const VIOLATIONS: Violations = {
+  ...organizationViolations,
+  ...roleViolations,
+  ...memberViolations,
+  ...workspaceViolations,
+  ...teamViolations,
+  ...resourceViolations,
+  ...grantViolations,
+}
+
+/** The server: every module with its routes, in one visible list. */
+export const createApp = (options: AppOptions) => {
+  const { engine, log, metrics, now = () => new Date() } = options
+  const { sql } = options
+  const sqlOf =
+    typeof sql === 'function' && 'begin' in sql
+      ? () => sql as Sql
+      : (sql as (c: HonoContext) => Sql)
+  const { policies, access } = openDecisions(engine, {
+    bytesMax: options.policyBytesMax ?? 1_000_000_000,
+    stalenessMs: options.stalenessMs ?? 1000,
+    selfService: options.selfServiceOrganizations ?? true,
+    now: () => now().getTime(),
+  })
+  const gate = createGate({
+    sql: sqlOf,
+    access,
+    auditKey: options.auditKey,
+    log,
+    now,
+    identify: identifierOf(policies, options.jwt),
+    organizationId: async (context, reference) => (await policies.find(context.sql, reference))?.id,
+  })
+
+  const app = new Hono<Env>()
+  app.onError(respondToError(log, VIOLATIONS))
+  app.route(
+    '/',
+    healthRoutes(
+      (c) => readinessOf(options, sqlOf(c)),
+      async () => metricsText(metrics, policies),
+    ),
+  )
+  app.route('/', decisionRoutes(gate, policies))
+  app.route('/v1', managementRoutes(gate))
+  let document: ReturnType<typeof documentOf> | undefined
+  app.get('/openapi.json', async (c) => {
+    document ??= documentOf(app, options.version)
+    return c.json(await document)
+  })
+  app.notFound(respondToUnknown(app.routes))
+  return { app, policies, access, gate }
+}
+
+/** Everything under /v1: the caller is known before any route runs. */
+const managementRoutes = (gate: Gate) => {
+  const workspace = router().use('*', gate.workspace).route('/', workspaceRoutes)
+  const organization = router()
+    .use('*', gate.organization)
+    .route('/', organizationRoutes)
+    .route('/members', memberRoutes)
+    .route('/leave', leaveRoutes)
+    .route('/roles', roleRoutes)
+    .route('/teams', teamRoutes)
+    .route('/workspaces', workspacesRoutes)
+    .route('/workspaces/:workspace', workspace)
+    .route('/resources', resourceRoutes)
+    .route('/grants', grantRoutes)
+    .route('/api-keys', apiKeyRoutes)
+  return router()
+    .use('*', gate.authenticate)
+    .route('/', permissionRoutes)
+    .route('/organizations', organizationsRoutes)
+    .route('/organizations/:organization', organization)
+}
+
+/** API keys and tokens of the configured issuer, through one function. */
+const identifierOf = (policies: Policies, jwt: JwtSettings | undefined) => {
+  const key = createIdentifier({
+    verify: identifyKey,
+    peekRevision: (organizationId) =>
+      organizationId === null
+        ? policies.peekPlatform()?.revision
+        : policies.peek(organizationId)?.revision,
+    revision: async (sql, organizationId) =>
+      organizationId === null
+        ? (await policies.currentPlatform(sql)).revision
+        : (await policies.find(sql, organizationId))?.revision,
+  })
+  const verifyJwt = jwt && createJwtVerifier(jwt)
+  const people = new LRUCache<string, { actor: Actor; untilMs: number }>({ max: 50_000 })
+  return (sql: Sql, token: string, nowMs: number) => {
+    if (!verifyJwt || !token.startsWith('eyJ')) return key(sql, token, nowMs)
+    const known = people.get(token)
+    if (known && known.untilMs > nowMs) return known.actor
+    return verifyJwt(token, new Date(nowMs)).then((identity) => {
+      if (identity) people.set(token, identity)
+      return identity?.actor
+    })
+  }
+}
+
+const readinessOf = async ({ readiness }: AppOptions, sql: Sql): Promise<Readiness> => {
+  try {
+    if (readiness) return await readiness(sql)
+    await sql`select 1`
+    return { ready: true, reasons: [], degraded: [] }
+  } catch {
+    return { ready: false, reasons: ['the database cannot be reached'], degraded: [] }
+  }
+}
+
+const metricsText = async (metrics: Metrics | undefined, policies: Policies) => {
+  if (!metrics) return { contentType: 'text/plain', text: '' }
+  metrics.observe(policies.counts, policies.size())
+  return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }
+}

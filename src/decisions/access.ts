@@ -1,0 +1,137 @@
+import { environmentOf } from '../engine/condition.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Access, Actor, Held } from '../platform/context.ts'
+import { decide, splitPermission } from './decide.ts'
+import type { OrganizationState, PlatformState, Policies } from './policies.ts'
+
+/** The server authorizes its own API with its own engine: what `permit` and the grant ceiling ask. */
+export const createAccess = (
+  policies: Policies,
+  { selfService }: { selfService: boolean },
+): Access => {
+  const { engine } = policies
+  return {
+    permits: async (context, permission, { organizationId, workspaceId = null }) => {
+      const nowMs = context.now().getTime()
+      if (organizationId === null) {
+        const platform = await policies.currentPlatform(context.sql)
+        return subjectsOf(context.actor).every((subject) =>
+          holdsOnPlatform(engine, platform, subject, permission, nowMs),
+        )
+      }
+      const state = await policies.find(context.sql, organizationId)
+      if (!state) return false
+      const held = { permission, place: { organizationId, workspaceId } }
+      if (isClosed(state) && isOwner(state, context.actor))
+        return holds(engine, opened(state), context.actor, held, nowMs)
+      return holds(engine, state, context.actor, held, nowMs)
+    },
+    knows: async (context, organizationId) => {
+      const state = await policies.find(context.sql, organizationId)
+      return state !== undefined && isKnownTo(engine, context.actor, state)
+    },
+    ceiling: async (context, tx) => {
+      const nowMs = context.now().getTime()
+      const state = await policies.findLocked(context, tx, context.organizationId)
+      return {
+        holds: (held) => holds(engine, opened(state), context.actor, held, nowMs),
+        mayGiveOwnership:
+          isOwner(state, context.actor) ||
+          subjectsOf(context.actor).every((subject) =>
+            holdsOnPlatform(engine, state.platform, subject, 'org:create', nowMs),
+          ),
+      }
+    },
+    workspaceId: async (context, reference) =>
+      (await policies.find(context.sql, context.organizationId))?.workspaces.get(reference)?.id,
+    selfService,
+    changed: policies.changed,
+  }
+}
+
+/** Whether an actor has anything to do with an organization, so that it may know that it exists. */
+export const isKnownTo = (
+  engine: Engine,
+  { subject, organizationId }: Actor,
+  state: OrganizationState,
+) =>
+  organizationId === null
+    ? state.members.has(subject) || engine.holdsOnPlatform(state.platform.policy, subject)
+    : organizationId === state.id
+
+/** Whether an actor holds a permission in the organization as it is now. */
+export const mayAsk = (
+  engine: Engine,
+  actor: Actor,
+  state: OrganizationState,
+  permission: string,
+  nowMs: number,
+) => holds(engine, state, actor, { permission, place: { organizationId: state.id } }, nowMs)
+
+/** Whose permissions count for an actor: a restricted personal key holds what both it and its member hold. */
+const subjectsOf = ({ subject, restrictedTo }: Actor) =>
+  restrictedTo === null ? [subject] : [subject, restrictedTo]
+
+const isOwner = (state: OrganizationState, { subject, restrictedTo }: Actor) => {
+  const member = state.members.get(subject)
+  return restrictedTo === null && member?.isOwner === true && member.status === 'active'
+}
+
+const isClosed = ({ status }: OrganizationState) =>
+  status === 'suspended' || status === 'pending_deletion'
+
+/** The organization as if it were open: its owners still read it and restore it. */
+const opened = (state: OrganizationState): OrganizationState =>
+  isClosed(state) ? { ...state, status: 'active' } : state
+
+/**
+ * Whether an actor holds a permission. A suspended organization denies all to its own people and keys; only the platform's
+ * operators, whose power comes from elsewhere, act in it.
+ */
+const holds = (
+  engine: Engine,
+  state: OrganizationState,
+  actor: Actor,
+  { permission, place, resource }: Held,
+  nowMs: number,
+): boolean => {
+  if (!state.platform.permissions.has(permission)) return false
+  return subjectsOf(actor).every((subject) => {
+    if (holdsOnPlatform(engine, state.platform, subject, permission, nowMs)) return true
+    const ask = {
+      subject,
+      permission,
+      resourceId: resource?.id ?? null,
+      workspaceId: place.workspaceId ?? null,
+    }
+    return decide(engine, state, ask, nowMs).allowed
+  })
+}
+
+/** Held on the platform, and so everywhere. */
+const holdsOnPlatform = (
+  engine: Engine,
+  platform: PlatformState,
+  subject: string,
+  permission: string,
+  nowMs: number,
+): boolean => {
+  if (!engine.holdsOnPlatform(platform.policy, subject)) return false
+  const { type, action } = splitPermission(permission)
+  return engine.decide(platform.policy, {
+    subject,
+    organizationId: null,
+    workspaceId: null,
+    type,
+    id: null,
+    action,
+    nowMs,
+    environment: () =>
+      environmentOf({
+        subject: { type: '', id: '' },
+        resource: { type },
+        action: { name: action },
+        now: new Date(nowMs),
+      }),
+  }).allowed
+}

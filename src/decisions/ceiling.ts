@@ -1,0 +1,102 @@
+import { checkCondition } from '../engine/condition.ts'
+import type { Ceiling, Context, Held, Place } from '../platform/context.ts'
+import type { Queryable, Transaction } from '../platform/db/connect.ts'
+import { Problem, unprocessable } from '../platform/problem.ts'
+import { splitPermission } from './decide.ts'
+import type { RoleRow } from './repository.ts'
+import * as repository from './repository.ts'
+
+/**
+ * The grant ceiling: what is given must be a subset of what the giver holds there, compared as sets of permissions, never
+ * by role names. Here stands what a role, a subject or a team amounts to.
+ */
+
+/** The permissions a role gives where it is held; what is wider than the place has no effect there. */
+export const givenByRole = async (
+  tx: Queryable,
+  role: RoleRow,
+  place: Place,
+  resource: { type: string; id: string } | null = null,
+): Promise<Held[]> => {
+  const held = await repository.findRolePermissions(tx, role)
+  return held
+    .filter(({ scope }) => (resource === null && !place.workspaceId ? true : scope === 'workspace'))
+    .filter(
+      ({ permission }) => resource === null || splitPermission(permission).type === resource.type,
+    )
+    .map(({ permission }) => ({ permission, place, resource }))
+}
+
+/** Everything a subject (`user:…`, `team:…`, `key:…`) holds by allowing grants, teams and their parents included. */
+export const givenBySubject = async (
+  tx: Queryable,
+  organizationId: string,
+  subject: string,
+): Promise<Held[]> => {
+  const grants = await repository.findHeldGrants(tx, organizationId, subject)
+  const held: Held[] = []
+  for (const grant of grants) {
+    const place = { organizationId, workspaceId: grant.workspaceId }
+    const resource =
+      grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
+    if (grant.permission !== null) held.push({ permission: grant.permission, place, resource })
+    else
+      held.push(
+        ...(await givenByRole(
+          tx,
+          [grant.roleHome!, grant.roleScope!, grant.roleName!],
+          place,
+          resource,
+        )),
+      )
+  }
+  return held
+}
+
+/** @throws Problem 403 that names the first permission the giver does not hold there */
+export const refuseAboveCeiling = (
+  ceiling: Ceiling,
+  given: readonly Held[],
+  pointer?: string,
+): void => {
+  const missing = given.find((held) => !ceiling.holds(held))
+  if (!missing) return
+  const detail = `You do not hold ${missing.permission} there, so you cannot give it.`
+  throw new Problem('forbidden', 'above-ceiling', detail, {
+    permission: missing.permission,
+    ...(pointer === undefined ? {} : { errors: [{ pointer, detail }] }),
+  })
+}
+
+/** @throws Problem 403 that names the permission the actor lacks in the organization */
+export const requireHeld = (ceiling: Ceiling, permission: string, organizationId: string): void => {
+  if (!ceiling.holds({ permission, place: { organizationId } }))
+    throw new Problem('forbidden', 'forbidden', `This needs the permission ${permission}.`, {
+      permission,
+    })
+}
+
+/** @throws Problem 403 where only an owner may act */
+export const requireOwnership = (ceiling: Ceiling): void => {
+  if (!ceiling.mayGiveOwnership)
+    throw new Problem(
+      'forbidden',
+      'owner-required',
+      'Only an owner may make, change or remove an owner.',
+    )
+}
+
+/** What the actor may give at most. Ask before the first change. */
+export const ceilingOf = (context: Context, tx: Transaction): Promise<Ceiling> =>
+  context.access.ceiling(context, tx)
+
+/** Every permission a role gives with all it inherits, and under which condition. */
+export const permissionsOfRole = (tx: Queryable, role: RoleRow) =>
+  repository.findRolePermissions(tx, role)
+
+/** @throws Problem 422 for a condition that could never be evaluated, or too dearly; it says where and why */
+export const requireCondition = (condition: string | null | undefined, pointer: string): void => {
+  if (condition === null || condition === undefined) return
+  const checked = checkCondition(condition)
+  if (!checked.ok) throw unprocessable('condition-invalid', pointer, checked.detail)
+}

@@ -1,0 +1,220 @@
+import type { Queryable } from '../platform/db/connect.ts'
+
+/** A role by what identifies it: its home (an organization's id or `platform`), scope and name. */
+export type RoleRow = [home: string, scope: Scope, name: string]
+export type Scope = 'workspace' | 'organization' | 'platform'
+
+export type GrantRow = [
+  subject: string,
+  workspaceId: string | null,
+  resourceType: string | null,
+  resourceId: string | null,
+  roleHome: string | null,
+  roleScope: Scope | null,
+  roleName: string | null,
+  permission: string | null,
+  effect: 'allow' | 'deny',
+  condition: string | null,
+  expiresAtMs: number | null,
+]
+export type MemberRow = [
+  subject: string,
+  isOwner: boolean,
+  status: 'active' | 'suspended',
+  expiresAtMs: number | null,
+  attributes: Record<string, unknown> | null,
+]
+export type ResourceRow = [
+  type: string,
+  id: string,
+  workspaceId: string | null,
+  owner: string | null,
+  suspendedBecause: string | null,
+  attributes: Record<string, unknown> | null,
+]
+export type RolePermissionRow = [...RoleRow, permission: string, condition: string | null]
+export type RoleInheritRow = [...RoleRow, ...RoleRow]
+
+/** What decisions of the platform and of every organization share. */
+export type PlatformRows = {
+  revision: number
+  permissions: [key: string, scope: Scope][]
+  strictTypes: string[]
+  roles: [...RoleRow, holdsEveryPermission: boolean][]
+  rolePermissions: RolePermissionRow[]
+  roleInherits: RoleInheritRow[]
+  grants: GrantRow[]
+}
+
+/** Everything a decision in one organization can depend on. */
+export type OrganizationRows = {
+  id: string
+  slug: string
+  status: string
+  revision: number
+  workspaces: [id: string, slug: string][]
+  members: MemberRow[]
+  teams: [slug: string, parent: string | null][]
+  teamMembers: [subject: string, team: string][]
+  roles: RoleRow[]
+  rolePermissions: RolePermissionRow[]
+  roleInherits: RoleInheritRow[]
+  resources: ResourceRow[]
+  grants: GrantRow[]
+}
+
+/** The rows of single subjects and resources, to patch a loaded organization with. */
+export type SliceRows = Pick<
+  OrganizationRows,
+  'members' | 'teams' | 'teamMembers' | 'resources' | 'grants'
+>
+
+const GRANT = `json_build_array(g.subject, case when r.id is null then g.workspace_id else r.workspace_id end,
+  g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name, g.permission, g.effect, g.condition,
+  (extract(epoch from g.expires_at) * 1000)::float8)`
+// A registered resource is where the registry says, whatever the grant was written with.
+const GRANTS = `grants g left join resources r
+  on r.organization_id = g.organization_id and r.type = g.resource_type and r.id = g.resource_id`
+const UNEXPIRED = '(g.expires_at is null or g.expires_at > now())'
+const MEMBER = `json_build_array(subject, is_owner, status, (extract(epoch from expires_at) * 1000)::float8,
+  nullif(attributes, '{}'))`
+const RESOURCE = `json_build_array(type, id, workspace_id, owner, suspended_because, nullif(attributes, '{}'))`
+const INHERIT =
+  'json_build_array(role_home, role_scope, role_name, parent_home, parent_scope, parent_name)'
+const HELD = 'json_build_array(role_home, role_scope, role_name, permission, condition)'
+
+const list = (element: string, from: string) =>
+  `(select coalesce(json_agg(${element}), '[]') from ${from})`
+
+/** The platform's policy, in one statement and so of one instant. */
+export const findPlatform = async (sql: Queryable): Promise<PlatformRows> => {
+  const [row] = await sql.unsafe<PlatformRows[]>(`select p.revision,
+    ${list('json_build_array(key, scope)', 'permissions')} as permissions,
+    ${list('type', 'resource_types where strict')} as strict_types,
+    ${list('json_build_array(home, scope, name, holds_every_permission)', `roles where home = 'platform'`)} as roles,
+    ${list(HELD, `role_permissions where role_home = 'platform'`)} as role_permissions,
+    ${list(INHERIT, `role_inherits where role_home = 'platform'`)} as role_inherits,
+    ${list(GRANT, `${GRANTS} where g.organization_id is null and ${UNEXPIRED}`)} as grants
+    from platform p`)
+  return row!
+}
+
+/** One organization by its id, in one statement and so of one instant. */
+export const findOrganization = async (
+  sql: Queryable,
+  organizationId: string,
+): Promise<OrganizationRows | undefined> => {
+  const own = 'where organization_id = o.id'
+  const [row] = await sql.unsafe<OrganizationRows[]>(
+    `select o.id, o.slug, o.status, o.revision,
+    ${list('json_build_array(id, slug)', `workspaces ${own}`)} as workspaces,
+    ${list(MEMBER, `members ${own}`)} as members,
+    ${list('json_build_array(slug, parent)', `teams ${own}`)} as teams,
+    ${list('json_build_array(subject, team)', `team_members ${own}`)} as team_members,
+    ${list('json_build_array(home, scope, name)', `roles ${own}`)} as roles,
+    ${list(HELD, 'role_permissions where role_home = o.id')} as role_permissions,
+    ${list(INHERIT, 'role_inherits where role_home = o.id')} as role_inherits,
+    ${list(RESOURCE, `resources ${own}`)} as resources,
+    ${list(GRANT, `${GRANTS} where g.organization_id = o.id and ${UNEXPIRED}`)} as grants
+    from organizations o where o.id = $1`,
+    [organizationId],
+  )
+  return row
+}
+
+/** The rows of some subjects (`user:…`, `team:…`) and resources (`type:id`), and of whoever holds a grant on one of these. */
+export const findSlice = async (
+  sql: Queryable,
+  slice: { organizationId: string; subjects: string[]; resources: string[] },
+): Promise<SliceRows & { subjects: string[] }> => {
+  const [row] = await sql.unsafe<(SliceRows & { subjects: string[] })[]>(
+    `with wanted (subject) as (
+      select jsonb_array_elements_text($2::text::jsonb)
+      union select subject from grants where organization_id = $1
+        and (resource_type || ':' || resource_id) in (select jsonb_array_elements_text($3::text::jsonb)))
+    select ${list('subject', 'wanted')} as subjects,
+    ${list(MEMBER, 'members where organization_id = $1 and subject in (select subject from wanted)')} as members,
+    ${list('json_build_array(slug, parent)', `teams where organization_id = $1 and 'team:' || slug in (select subject from wanted)`)} as teams,
+    ${list('json_build_array(subject, team)', 'team_members where organization_id = $1 and subject in (select subject from wanted)')} as team_members,
+    ${list(RESOURCE, `resources where organization_id = $1 and type || ':' || id in (select jsonb_array_elements_text($3::text::jsonb))`)} as resources,
+    ${list(GRANT, `${GRANTS} where g.organization_id = $1 and g.subject in (select subject from wanted) and ${UNEXPIRED}`)} as grants`,
+    [slice.organizationId, JSON.stringify(slice.subjects), JSON.stringify(slice.resources)],
+  )
+  return row!
+}
+
+/** The id behind an id or a slug. */
+export const findOrganizationId = async (sql: Queryable, reference: string) => {
+  const [row] = await sql<{ id: string }[]>`
+    select id from organizations where id = ${reference} or slug = ${reference}`
+  return row?.id
+}
+
+/** Where an organization and the platform stand now. */
+export const findRevisions = async (sql: Queryable, organizationId: string) => {
+  const [row] = await sql<
+    { revision: number | null; platformRevision: number; ownChange: boolean }[]
+  >`
+    select p.revision as platform_revision, o.revision,
+      coalesce(o.revised_by = pg_current_xact_id_if_assigned(), false) as own_change
+    from platform p left join organizations o on o.id = ${organizationId}`
+  return row!
+}
+
+/** What changed in an organization after a revision; null where a change touched too much to list. */
+export const findChanges = (sql: Queryable, organizationId: string, afterRevision: number) =>
+  sql<{ revision: number; touched: string[] | null }[]>`
+    select revision, touched from policy_changes
+    where organization_id = ${organizationId} and revision > ${afterRevision} order by revision`
+
+/**
+ * Every change of any organization since the oldest transaction that was open at the last call. Transaction numbers are
+ * given out in another order than commits happen, so "greater than the last one seen" would skip late commits.
+ */
+export const findChangesSince = async (sql: Queryable, cursor: string | null) => {
+  const [row] = await sql<
+    { cursor: string; changes: [organizationId: string, revision: number][] }[]
+  >`
+    select pg_snapshot_xmin(pg_current_snapshot())::text as cursor,
+      (select coalesce(json_agg(json_build_array(organization_id, revision)), '[]') from policy_changes
+       where changed_by >= ${cursor}::text::xid8) as changes`
+  return row!
+}
+
+/** The permissions of a role with all it inherits; those of a role that holds every one are the catalog's. */
+export const findRolePermissions = (sql: Queryable, [home, scope, name]: RoleRow) =>
+  sql<{ permission: string; scope: Scope; condition: string | null }[]>`
+    with recursive closure (home, scope, name) as (
+      select ${home}::text collate "C", ${scope}::scope, ${name}::text collate "C"
+      union select i.parent_home, i.parent_scope, i.parent_name::text collate "C" from closure c
+        join role_inherits i on (i.role_home, i.role_scope, i.role_name) = (c.home, c.scope, c.name))
+    select p.permission, p.permission_scope as scope, p.condition from closure c
+      join role_permissions p on (p.role_home, p.role_scope, p.role_name) = (c.home, c.scope, c.name)
+    union
+    select p.key, p.scope, null from closure c
+      join roles r on (r.home, r.scope, r.name) = (c.home, c.scope, c.name) and r.holds_every_permission
+      join permissions p on p.scope <= r.scope`
+
+/** The allowing grants of a subject and of every team it sits in, directly or through parents. */
+export const findHeldGrants = (sql: Queryable, organizationId: string, subject: string) =>
+  sql<
+    {
+      workspaceId: string | null
+      resourceType: string | null
+      resourceId: string | null
+      roleHome: string | null
+      roleScope: Scope | null
+      roleName: string | null
+      permission: string | null
+    }[]
+  >`
+    with recursive holders (subject) as (
+      select ${subject}::text collate "C"
+      union select 'team:' || m.team from team_members m
+        where m.organization_id = ${organizationId} and m.subject = ${subject}
+      union select 'team:' || t.parent from holders h
+        join teams t on t.organization_id = ${organizationId} and 'team:' || t.slug = h.subject
+        where t.parent is not null)
+    select g.workspace_id, g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name, g.permission
+    from grants g join holders h on g.subject = h.subject
+    where g.organization_id = ${organizationId} and g.effect = 'allow'`

@@ -1,0 +1,210 @@
+import type { Engine } from '../engine/engine.ts'
+import { type Context, parseRevisionToken } from '../platform/context.ts'
+import { didYouMean } from '../platform/nearest.ts'
+import { parse } from '../platform/parse.ts'
+import { Problem, unprocessable } from '../platform/problem.ts'
+import { createAccess, isKnownTo, mayAsk } from './access.ts'
+import { type Ask, type Decision, decide, decideBeforeLines, questionOf } from './decide.ts'
+import {
+  type Consistency,
+  createPolicies,
+  type OrganizationState,
+  type Policies,
+  type PoliciesOptions,
+} from './policies.ts'
+import { BatchCheck, type BatchRequest, type CheckRequest } from './schema.ts'
+import { traceOf } from './trace.ts'
+
+export type { Decision } from './decide.ts'
+export type { OrganizationState, Policies } from './policies.ts'
+
+/** Everything that decides, over one engine: policies in memory, and what the server asks of them for its own API. */
+export const openDecisions = (
+  engine: Engine,
+  options: PoliciesOptions & { selfService: boolean },
+) => {
+  const policies = createPolicies(engine, options)
+  return { policies, access: createAccess(policies, options) }
+}
+
+type Trace = ReturnType<typeof traceOf>
+export type Answer = Pick<Decision, 'allowed' | 'reason' | 'code'> & { trace?: Trace }
+
+/** May this subject do this, on this resource, in this organization? A deny is an answer, never an error. */
+export const check = async (
+  policies: Policies,
+  context: Context,
+  input: CheckRequest,
+): Promise<Answer & { revision: string }> => {
+  const state = await openTo(policies, context, input)
+  const { allowed, reason, code, trace } = answerTo(policies, state, input, context.now().getTime())
+  return trace
+    ? { allowed, reason, code, trace, revision: state.token }
+    : { allowed, reason, code, revision: state.token }
+}
+
+/** The organization's policy, if the caller may ask there. */
+const openTo = async (
+  policies: Policies,
+  context: Context,
+  { organization, consistency = 'minimize_latency', explain = false }: CheckRequest,
+): Promise<OrganizationState> => {
+  const state = await findState(policies, context, organization, consistency)
+  const permission = explain ? 'decision:explain' : 'decision:check'
+  if (!mayAsk(policies.engine, context.actor, state, permission, context.now().getTime()))
+    throw new Problem('forbidden', 'forbidden', `This needs the permission ${permission}.`, {
+      permission,
+    })
+  return state
+}
+
+const notFound = () =>
+  new Problem('not-found', 'organization-not-found', 'There is no such organization.')
+
+/** The organization a caller asks in, unless the caller may not know that it exists. */
+export const findState = async (
+  policies: Policies,
+  context: Context,
+  organization: string,
+  consistency: Consistency,
+): Promise<OrganizationState> => {
+  const state =
+    (consistency === 'minimize_latency' ? policies.peek(organization) : undefined) ??
+    (await policies.find(context.sql, organization, consistency))
+  if (!state || !isKnownTo(policies.engine, context.actor, state)) throw notFound()
+  if (typeof consistency === 'object') refuseForeignToken(state, consistency.atLeast)
+  return state
+}
+
+const refuseForeignToken = (state: OrganizationState, token: string) => {
+  const parsed = parseRevisionToken(token)
+  if (!parsed || (parsed.organizationId !== state.id && parsed.organizationId !== 'platform'))
+    throw new Problem(
+      'invalid',
+      'invalid-request',
+      'The token was not given for this organization.',
+      {
+        errors: [
+          {
+            pointer: '/consistency/atLeast',
+            detail: 'must be a Latchkey-Revision of this organization',
+          },
+        ],
+      },
+    )
+}
+
+const answerTo = (
+  { engine, counts }: Policies,
+  state: OrganizationState,
+  input: BatchCheck,
+  nowMs: number,
+): Answer => {
+  const ask = askOf(state, input)
+  const decision = decide(engine, state, ask, nowMs)
+  counts[decision.code] = (counts[decision.code] ?? 0) + 1
+  return input.explain
+    ? { ...decision, ...explained(engine, state, ask, decision, nowMs) }
+    : decision
+}
+
+const explained = (
+  engine: Engine,
+  state: OrganizationState,
+  ask: Ask,
+  { allowed, reason, code }: Decision,
+  nowMs: number,
+) => {
+  const trace = decideBeforeLines(engine, state, ask, nowMs)
+    ? { line: null, chain: [], conditions: [], nearestMisses: [] }
+    : traceOf(engine.explain(state.policy, questionOf(state, ask, nowMs)))
+  return { allowed, reason, code, trace }
+}
+
+/** The question with its names checked. @throws Problem 422 for a permission or a workspace that does not exist */
+const askOf = (state: OrganizationState, input: BatchCheck): Ask => {
+  const { permission, resource } = input
+  if (!state.platform.permissions.has(permission))
+    throw unprocessable(
+      'permission-unknown',
+      '/permission',
+      `The permission is not registered.${didYouMean(permission, state.platform.permissions.keys())}`,
+    )
+  return {
+    subject: input.subject,
+    permission,
+    resourceId: resource ? resourceIdOf(permission, resource) : null,
+    workspaceId: input.workspace ? workspaceIdOf(state, input.workspace) : null,
+    context: input.context,
+  }
+}
+
+const resourceIdOf = (permission: string, resource: string): string => {
+  const colon = resource.indexOf(':')
+  if (permission.charCodeAt(colon) === 58 && permission.startsWith(resource.slice(0, colon)))
+    return resource.slice(colon + 1)
+  throw unprocessable(
+    'permission-of-another-type',
+    '/resource',
+    'The permission is about another resource type.',
+  )
+}
+
+const workspaceIdOf = (state: OrganizationState, reference: string): string => {
+  const workspace = state.workspaces.get(reference)
+  if (workspace) return workspace.id
+  const slugs = new Set([...state.workspaces.values()].map(({ slug }) => slug))
+  throw unprocessable(
+    'workspace-unknown',
+    '/workspace',
+    `There is no such workspace.${didYouMean(reference, slugs)}`,
+  )
+}
+
+type ItemError = { error: { status: number; code: string; detail: string; errors?: unknown } }
+
+/** Up to 1,000 questions, answered in their order. One bad question is an error in its place, not of the whole. */
+export const checkBatch = async (
+  policies: Policies,
+  context: Context,
+  { defaults, checks, consistency = 'minimize_latency' }: BatchRequest,
+) => {
+  const nowMs = context.now().getTime()
+  const states = new Map<string, OrganizationState>()
+  const results: (Answer | ItemError)[] = []
+  let revision: string | null = null
+  for (const each of checks) {
+    try {
+      const input = parse(BatchCheck, merged(defaults, each))
+      const permission = input.explain ? 'decision:explain' : 'decision:check'
+      const key = `${permission} ${input.organization}`
+      const state = states.get(key) ?? (await openTo(policies, context, { ...input, consistency }))
+      states.set(key, state)
+      revision ??= state.token
+      results.push(answerTo(policies, state, input, nowMs))
+    } catch (error) {
+      results.push(itemError(error))
+    }
+  }
+  return { results, revision }
+}
+
+const merged = (defaults: Record<string, unknown> | undefined, check: unknown): unknown =>
+  defaults && typeof check === 'object' && check !== null && !Array.isArray(check)
+    ? { ...defaults, ...check }
+    : check
+
+const ITEM_STATUS: { [kind: string]: number } = {
+  invalid: 400,
+  forbidden: 403,
+  'not-found': 404,
+  unprocessable: 422,
+}
+
+/** What cannot be decided for lack of a database fails the whole batch, with 503. */
+const itemError = (error: unknown): ItemError => {
+  const status = error instanceof Problem ? ITEM_STATUS[error.kind] : undefined
+  if (!(error instanceof Problem) || status === undefined) throw error
+  const { code, detail, extras } = error
+  return { error: { status, code, detail, ...(extras.errors ? { errors: extras.errors } : {}) } }
+}

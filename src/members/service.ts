@@ -1,0 +1,231 @@
+import { recordChange } from '../audit/service.ts'
+import {
+  ceilingOf,
+  givenByRole,
+  givenBySubject,
+  refuseAboveCeiling,
+  requireHeld,
+  requireOwnership,
+} from '../decisions/ceiling.ts'
+import type { Ceiling, Context } from '../platform/context.ts'
+import type { Transaction } from '../platform/db/connect.ts'
+import { changeOrganization, inOrganization } from '../platform/db/transaction.ts'
+import type { Violations } from '../platform/db/violation.ts'
+import { newId } from '../platform/id.ts'
+import { positionOf, toPage } from '../platform/page.ts'
+import { Problem, unprocessable } from '../platform/problem.ts'
+import { refuseStale } from '../platform/version.ts'
+import { resolveRole } from '../roles/service.ts'
+import type { MemberRow } from './repository.ts'
+import * as repository from './repository.ts'
+import type { ListMembers, PatchMember, PutMember, StoredMember } from './schema.ts'
+
+/** What the database refuses about members. */
+export const memberViolations: Violations = {
+  members_can_ask: [
+    'unprocessable',
+    'subject-not-a-member',
+    'Teams, roles and keys cannot be members.',
+  ],
+  members_owner_does_not_expire: [
+    'unprocessable',
+    'owner-expires',
+    'Ownership never expires.',
+    '/expiresAt',
+  ],
+  members_attributes_form: [
+    'unprocessable',
+    'attributes-too-large',
+    'The attributes are too large.',
+    '/attributes',
+  ],
+}
+
+const shown = ({ isOwner: _isOwner, ...member }: MemberRow): StoredMember => member
+
+const notFound = () => new Problem('not-found', 'member-not-found', 'There is no such member.')
+
+/** Members: who belongs to an organization. Belonging permits nothing; the roles they are given do. */
+export const listMembers = (context: Context, { limit, cursor, ...filter }: ListMembers) =>
+  inOrganization(context, async (tx, organizationId) => {
+    const range = { organizationId, ...filter, after: positionOf(cursor), limit: limit + 1 }
+    const page = toPage(await repository.listMembers(tx, range), limit, ({ subject }) => subject)
+    return { ...page, items: page.items.map(shown) }
+  })
+
+export const getMember = (context: Context, { user }: { user: string }) =>
+  inOrganization(context, async (tx, organizationId) => {
+    const member = await repository.findMember(tx, organizationId, user)
+    if (!member) throw notFound()
+    return shown(member)
+  })
+
+/** Makes somebody a member with exactly these roles, or sets the roles of one who is. */
+export const putMember = (context: Context, { user, ...input }: PutMember) =>
+  changeOrganization(context, (tx, organizationId) =>
+    setMember(context, tx, { organizationId, user, ...input }),
+  )
+
+/** Changes what is named and leaves the rest. */
+export const patchMember = (context: Context, { user, ...input }: PatchMember) =>
+  changeOrganization(context, async (tx, organizationId) => {
+    const before = await repository.findMember(tx, organizationId, user)
+    if (!before) throw notFound()
+    const { roles = before.roles, ...rest } = input
+    const { member } = await setMember(context, tx, { organizationId, user, roles, ...rest })
+    return member
+  })
+
+type Wanted = PutMember & { organizationId: string }
+
+const setMember = async (context: Context, tx: Transaction, wanted: Wanted) => {
+  const { organizationId, user } = wanted
+  const ceiling = await ceilingOf(context, tx)
+  const before = await repository.findMember(tx, organizationId, user)
+  requireHeld(ceiling, before ? 'org:member:role:update' : 'org:member:invite', organizationId)
+  if (before) refuseStale(context, before.version)
+  const isOwner = wanted.roles.includes('owner')
+  if (isOwner || before?.isOwner) requireOwnershipForChange(ceiling, before, wanted)
+  const expiresAt = wanted.expiresAt === undefined ? (before?.expiresAt ?? null) : wanted.expiresAt
+  refusePast(context, wanted.expiresAt)
+  const status = wanted.status ?? before?.status ?? 'active'
+
+  const had = before?.roles ?? []
+  const added = await resolveAll(
+    tx,
+    organizationId,
+    wanted.roles.filter((name) => !had.includes(name)),
+  )
+  const removed = await resolveAll(
+    tx,
+    organizationId,
+    had.filter((name) => !wanted.roles.includes(name)),
+  )
+  for (const { role, pointer } of added) {
+    const given = await givenByRole(tx, [role.home, role.scope, role.name], { organizationId })
+    refuseAboveCeiling(ceiling, given, pointer)
+  }
+  if (before && isRestored(before, status, expiresAt))
+    refuseAboveCeiling(ceiling, await givenBySubject(tx, organizationId, user), '/status')
+
+  const created = await repository.upsertMember(tx, {
+    organizationId,
+    subject: user,
+    isOwner,
+    status,
+    attributes: wanted.attributes ?? before?.attributes ?? {},
+    expiresAt,
+  })
+  const place = { organizationId, workspaceId: null, subject: user }
+  for (const { role } of added) await giveRole(context, tx, { ...place, role })
+  for (const { role } of removed) await takeRole(tx, { ...place, role })
+
+  const member = shown((await repository.findMember(tx, organizationId, user))!)
+  await recordChange(tx, context, {
+    event: created ? 'member.created' : 'member.updated',
+    resource: `member:${user}`,
+    subject: user,
+    ...(before ? { before: shown(before) } : {}),
+    after: member,
+  })
+  return { created, member }
+}
+
+/** Only an owner touches an owner, and makes one. */
+const requireOwnershipForChange = (
+  ceiling: Ceiling,
+  before: MemberRow | undefined,
+  wanted: Wanted,
+) => {
+  const unchanged =
+    before?.isOwner === wanted.roles.includes('owner') &&
+    (wanted.status ?? before.status) === before.status
+  if (!unchanged) requireOwnership(ceiling)
+}
+
+/** Lifting a suspension or moving an end gives back everything the member holds. */
+const isRestored = (before: MemberRow, status: string, expiresAt: string | null) =>
+  (before.status === 'suspended' && status === 'active') ||
+  (before.expiresAt !== null && (expiresAt === null || expiresAt > before.expiresAt))
+
+const refusePast = (context: Context, expiresAt: string | null | undefined) => {
+  if (expiresAt && Date.parse(expiresAt) <= context.now().getTime())
+    throw unprocessable('expiry-past', '/expiresAt', 'expiresAt is in the past.')
+}
+
+const resolveAll = async (tx: Transaction, organizationId: string, names: readonly string[]) => {
+  const roles = []
+  for (const [index, name] of names.entries()) {
+    if (name === 'owner') continue
+    const pointer = `/roles/${index}`
+    roles.push({
+      pointer,
+      role: await resolveRole(tx, organizationId, { name, inWorkspace: false, pointer }),
+    })
+  }
+  return roles
+}
+
+/** Ends a membership with its grants, teams and personal keys. */
+export const deleteMember = (context: Context, { user }: { user: string }) =>
+  changeOrganization(context, (tx, organizationId) =>
+    removeMember(context, tx, organizationId, user),
+  )
+
+/** Leaves an organization: everybody may, but not the last owner. */
+export const leaveOrganization = (context: Context) =>
+  changeOrganization(context, async (tx, organizationId) => {
+    const { subject, restrictedTo } = context.actor
+    const member = await repository.findMember(tx, organizationId, subject)
+    if (!member || restrictedTo !== null) throw notFound()
+    await endMembership(context, tx, organizationId, member)
+  })
+
+const removeMember = async (
+  context: Context,
+  tx: Transaction,
+  organizationId: string,
+  user: string,
+) => {
+  const ceiling = await ceilingOf(context, tx)
+  const member = await repository.findMember(tx, organizationId, user)
+  if (!member) throw notFound()
+  refuseStale(context, member.version)
+  if (member.isOwner) requireOwnership(ceiling)
+  await endMembership(context, tx, organizationId, member)
+}
+
+const endMembership = async (
+  context: Context,
+  tx: Transaction,
+  organizationId: string,
+  member: MemberRow,
+) => {
+  await repository.deleteMember(tx, organizationId, member.subject)
+  await recordChange(tx, context, {
+    event: 'member.deleted',
+    resource: `member:${member.subject}`,
+    subject: member.subject,
+    before: shown(member),
+  })
+}
+
+/** @throws Problem 422 for somebody who is not a member of the organization */
+export const requireMember = async (tx: Transaction, organizationId: string, user: string) => {
+  const member = await repository.findMember(tx, organizationId, user)
+  if (!member) throw unprocessable('member-unknown', '/user', 'Not a member of the organization.')
+}
+
+type RoleAt = {
+  organizationId: string
+  workspaceId: string | null
+  subject: string
+  role: { home: string; scope: string; name: string }
+}
+
+/** Gives a role by membership, in the organization or in one workspace. The ceiling is the caller's to keep. */
+export const giveRole = ({ actor }: Context, tx: Transaction, held: RoleAt) =>
+  repository.insertRole(tx, { ...held, id: newId('grt'), grantedBy: actor.subject })
+
+/** Takes a role that was given by membership. */
+export const takeRole = (tx: Transaction, held: RoleAt) => repository.deleteRole(tx, held)

@@ -1,0 +1,168 @@
+import * as v from 'valibot'
+import { Page } from '../platform/page.ts'
+
+/** Bytes of UTF-8 an id of the caller's may have. */
+export const ID_BYTES_MAX = 500
+
+const encoder = new TextEncoder()
+
+/**
+ * Text of the caller's choosing: any characters, no normalization. Refused are only U+0000, which PostgreSQL's text cannot
+ * hold, and lone surrogates, whose UTF-8 bytes would all be the same.
+ */
+const wellFormed = v.check<string, string>(
+  (text) => text.isWellFormed() && !text.includes('\u0000'),
+  'must be well-formed text without U+0000',
+)
+const shortEnough = v.check<string, string>(
+  (text) => text.length * 3 <= ID_BYTES_MAX || encoder.encode(text).length <= ID_BYTES_MAX,
+  `must have at most ${ID_BYTES_MAX} bytes`,
+)
+
+export const ResourceType = v.pipe(
+  v.string(),
+  v.regex(/^[^\s*/,:]{1,64}$/, 'must be 1 to 64 characters without blanks, *, /, comma and colon'),
+  wellFormed,
+)
+export const ExternalId = v.pipe(
+  v.string(),
+  v.nonEmpty('must not be empty'),
+  wellFormed,
+  shortEnough,
+)
+
+/** `type:action`; the first colon splits, so an action may hold colons and a type may not. */
+export const PermissionKey = v.pipe(
+  v.string(),
+  v.regex(/^[^\s*/,:]{1,64}:[^\s*/,]{1,128}$/, 'must be type:action'),
+  wellFormed,
+)
+/** `type:id`; the first colon splits. */
+export const ResourceReference = v.pipe(
+  v.string(),
+  v.regex(/^[^\s*/,:]{1,64}:[\s\S]+$/, 'must be type:id'),
+  wellFormed,
+  shortEnough,
+)
+/** `user:alice`, `service:ci`, `team:eng`, `key:key_…` or another type of the caller's. */
+export const Subject = v.pipe(
+  v.string(),
+  v.regex(/^[^\s*/,:]{1,64}:[\s\S]+$/, 'must be type:id, as user:alice'),
+  wellFormed,
+  shortEnough,
+)
+/** A member in a path or a document: `alice` is `user:alice`, anything with a type is taken whole. */
+export const Member = v.pipe(
+  v.string(),
+  v.nonEmpty('must not be empty'),
+  v.transform((text) => (/^[^\s*/,:]{1,64}:/.test(text) ? text : `user:${text}`)),
+  Subject,
+  v.check(
+    (subject) => !/^(team|role|key):/.test(subject),
+    'teams, roles and keys cannot be members',
+  ),
+)
+export const Slug = v.pipe(
+  v.string(),
+  v.regex(
+    /^(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be 1 to 63 lower-case letters, digits and hyphens',
+  ),
+)
+export const Name = v.pipe(
+  v.string(),
+  v.trim(),
+  v.nonEmpty('must not be empty'),
+  v.maxLength(120, 'must have at most 120 characters'),
+  wellFormed,
+)
+export const Description = v.pipe(
+  v.string(),
+  v.maxLength(500, 'must have at most 500 characters'),
+  wellFormed,
+)
+export const RoleName = v.pipe(
+  v.string(),
+  v.regex(
+    /^[a-z0-9][a-z0-9._-]{0,63}$/,
+    'must be 1 to 64 lower-case letters, digits, dots, hyphens and underscores',
+  ),
+)
+/** An id or a slug in a path or a body. */
+export const Reference = v.pipe(v.string(), v.nonEmpty(), v.maxLength(64))
+
+const ATTRIBUTES_BYTES_MAX = 16_000
+const LIST_LENGTH_MAX = 1000
+
+const listsShortEnough = (value: unknown): boolean =>
+  Array.isArray(value)
+    ? value.length <= LIST_LENGTH_MAX && value.every(listsShortEnough)
+    : typeof value !== 'object' || value === null || Object.values(value).every(listsShortEnough)
+
+/** What conditions read as `subject.…` and `resource.…`. */
+export const Attributes = v.pipe(
+  v.custom<Record<string, unknown>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'must be an object',
+  ),
+  v.check(
+    (attributes) => encoder.encode(JSON.stringify(attributes)).length <= ATTRIBUTES_BYTES_MAX,
+    `must have at most ${ATTRIBUTES_BYTES_MAX} bytes`,
+  ),
+  v.check(
+    (attributes) => listsShortEnough(attributes),
+    `lists must have at most ${LIST_LENGTH_MAX} elements`,
+  ),
+  v.check((attributes) => !JSON.stringify(attributes).includes('\\u0000'), 'must not hold U+0000'),
+)
+
+/** RFC 3339. */
+export const Timestamp = v.pipe(
+  v.string(),
+  v.isoTimestamp('must be an RFC 3339 time'),
+  v.check((text) => !Number.isNaN(Date.parse(text)), 'must be an RFC 3339 time'),
+)
+
+export const Scope = v.picklist(['workspace', 'organization', 'platform'])
+export type Scope = v.InferOutput<typeof Scope>
+
+export const Permission = v.object({
+  key: PermissionKey,
+  resourceType: v.string(),
+  scope: Scope,
+  pack: v.string(),
+  description: v.string(),
+})
+export type Permission = v.InferOutput<typeof Permission>
+
+export const CreatePermission = v.strictObject({
+  key: PermissionKey,
+  scope: Scope,
+  description: v.optional(Description, ''),
+})
+export type CreatePermission = v.InferOutput<typeof CreatePermission>
+
+export const ListPermissions = v.strictObject({
+  type: v.optional(ResourceType),
+  pack: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  ...Page,
+})
+export type ListPermissions = v.InferOutput<typeof ListPermissions>
+
+export const StoredResourceType = v.object({
+  type: v.string(),
+  strict: v.boolean(),
+  description: v.string(),
+})
+export type StoredResourceType = v.InferOutput<typeof StoredResourceType>
+
+export const OneResourceType = v.object({ type: ResourceType })
+export const PutResourceType = v.strictObject({
+  strict: v.boolean(),
+  description: v.optional(Description),
+})
+export type PutResourceType = v.InferOutput<typeof PutResourceType> &
+  v.InferOutput<typeof OneResourceType>
+
+export const ListResourceTypes = v.strictObject(Page)
+export type ListResourceTypes = v.InferOutput<typeof ListResourceTypes>

@@ -1,0 +1,84 @@
+import * as v from 'valibot'
+
+const text = v.pipe(v.string(), v.trim(), v.nonEmpty())
+const url = (...protocols: string[]) =>
+  v.pipe(
+    text,
+    v.check(
+      (value) => {
+        try {
+          return protocols.includes(new URL(value).protocol)
+        } catch {
+          return false
+        }
+      },
+      `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    ),
+  )
+const wholeNumber = (min: number, max: number) =>
+  v.pipe(
+    text,
+    v.regex(/^\d+$/, 'must be a whole number'),
+    v.transform(Number),
+    v.minValue(min),
+    v.maxValue(max),
+  )
+const onOff = v.pipe(
+  v.picklist(['on', 'off'], 'must be on or off'),
+  v.transform((value) => value === 'on'),
+)
+const hexKey = v.pipe(
+  text,
+  v.regex(/^([0-9a-fA-F]{2}){32,}$/, 'must be at least 64 hexadecimal digits'),
+)
+
+/** Every setting, read from the environment once. Names are part of the product's interface (docs/settings.md). */
+const Settings = v.object({
+  HOST: v.optional(text, '127.0.0.1'),
+  PORT: v.optional(wholeNumber(0, 65_535), '8080'),
+  DATA_DIR: v.optional(text, './data'),
+  DATABASE_URL: v.optional(url('postgres:', 'postgresql:')),
+  DATABASE_CONNECTIONS_MAX: v.optional(wholeNumber(1, 1000), '10'),
+  LATCHKEY_ADMIN_KEY: v.optional(
+    v.pipe(text, v.minLength(32, 'must have at least 32 characters'), v.maxLength(512)),
+  ),
+  LATCHKEY_DEMO: v.optional(onOff, 'on'),
+  SELF_SERVICE_ORGANIZATIONS: v.optional(onOff, 'on'),
+  JWT_ISSUER: v.optional(text),
+  JWT_AUDIENCE: v.optional(text),
+  JWT_JWKS_URL: v.optional(url('http:', 'https:')),
+  PUBLIC_URL: v.optional(url('http:', 'https:')),
+  LOG_LEVEL: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
+  ENGINE_VERIFY: v.optional(v.picklist(['off', 'sample', 'all']), 'off'),
+  POLICY_BYTES_MAX: v.optional(wholeNumber(1_000_000, 1_000_000_000_000), '1000000000'),
+  STALENESS_MS: v.optional(wholeNumber(50, 60_000), '1000'),
+  AUDIT_MAC_KEY: v.optional(hexKey),
+  NODE_ENV: v.optional(text),
+})
+
+export type Config = v.InferOutput<typeof Settings>
+
+/** A setting that cannot be used; the message is the one line the start ends with. */
+export class ConfigError extends Error {}
+
+/**
+ * Reads and checks every setting. Empty values count as absent.
+ * @throws ConfigError naming the first setting that is malformed; its value is never repeated, it may be a secret.
+ */
+export const readConfig = (environment: Record<string, string | undefined>): Config => {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim()))
+  const parsed = v.safeParse(Settings, given)
+  if (!parsed.success) {
+    const [issue] = parsed.issues
+    throw new ConfigError(
+      `${v.getDotPath(issue) ?? 'settings'}: ${issue.message.replace(/ but received .*/s, '')}`,
+    )
+  }
+  const config = parsed.output
+  const jwt = [config.JWT_ISSUER, config.JWT_AUDIENCE, config.JWT_JWKS_URL]
+  if (jwt.some(Boolean) && !jwt.every(Boolean))
+    throw new ConfigError('JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL: set all three or none')
+  if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.AUDIT_MAC_KEY)
+    throw new ConfigError('AUDIT_MAC_KEY: required in production with DATABASE_URL')
+  return config
+}

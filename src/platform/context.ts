@@ -1,0 +1,89 @@
+import type { MacKey } from './crypto/mac.ts'
+import type { Sql, Transaction } from './db/connect.ts'
+import type { Log } from './log.ts'
+
+/** Who called our API. */
+export type Actor = {
+  /** What the audit log names and grants are asked for: `user:alice`, `key:key_…`. */
+  readonly subject: string
+  /** The API key that was presented, if one was. */
+  readonly apiKeyId: string | null
+  /** The organization a key belongs to; null for an operator's key and for a person's token. */
+  readonly organizationId: string | null
+  /** A restricted personal key: what its member holds counts only where the key was given it too. */
+  readonly restrictedTo: string | null
+}
+
+/** Where a permission is asked. */
+export type Place = { readonly organizationId: string | null; readonly workspaceId?: string | null }
+
+/** One permission with the place, and the resource if it is about one only. */
+export type Held = {
+  readonly permission: string
+  readonly place: Place
+  readonly resource?: { readonly type: string; readonly id: string } | null
+}
+
+/** The most an actor may give: nobody gives what they do not hold. */
+export type Ceiling = {
+  /** Whether the actor holds this permission there itself. */
+  holds(held: Held): boolean
+  /** Whether the actor may make and unmake owners: an active owner, or an operator who may create organizations. */
+  readonly mayGiveOwnership: boolean
+}
+
+/**
+ * What everything above the engine needs of it, passed in by `app.ts` so that the arrows point down.
+ * Every method answers for the policy as it is committed, or fails; none answers from a doubtful copy.
+ */
+export type Access = {
+  /** Whether the actor holds a permission; read with the service's own bounded staleness. */
+  permits(context: Context, permission: string, place: Place): Promise<boolean>
+  /** Whether the actor has anything to do with the organization, so that it may know that it exists. */
+  knows(context: Context, organizationId: string): Promise<boolean>
+  /** What the actor holds itself, at the revision the transaction sees. Asked before anything is changed. */
+  ceiling(context: Context, tx: Transaction): Promise<Ceiling>
+  /** The id of a workspace by id or slug; undefined where the organization has none such. */
+  workspaceId(context: Context, reference: string): Promise<string | undefined>
+  /** Whether any person may create an organization. */
+  readonly selfService: boolean
+  /** Called after a commit, so that the next question sees it. `platform` for the platform itself. */
+  changed(organizationId: string): void
+}
+
+/** What one request carries through services. Replaces a container. */
+export type Context = {
+  readonly sql: Sql
+  readonly log: Log
+  readonly access: Access
+  readonly auditKey: MacKey
+  readonly actor: Actor
+  /** The organization of the path, resolved and visible to the actor before any handler runs; '' outside organizations. */
+  readonly organizationId: string
+  readonly requestId: string
+  readonly now: () => Date
+  /** What `If-Match` named; undefined without the header. */
+  readonly ifMatch?: number | undefined
+  /** What `Idempotency-Key` named, with a hash of the request it came with. */
+  readonly idempotency?: { readonly key: string; readonly requestHash: Uint8Array } | undefined
+  /** The token of the last change; the answer's `Latchkey-Revision`. Written by `recordChange`. */
+  revision?: string | undefined
+}
+
+/**
+ * A consistency token: what a check must have seen. Opaque to callers.
+ * It carries both numbers a decision depends on: the organization's revision and the platform's.
+ */
+export const revisionToken = (organizationId: string, revision: number, platformRevision: number) =>
+  `${organizationId || 'platform'}.${revision.toString(36)}.${platformRevision.toString(36)}`
+
+/** The parts of a token, or undefined for what we did not make. */
+export const parseRevisionToken = (token: string) => {
+  const match = /^(org_[0-9a-z]{26}|platform)\.([0-9a-z]{1,11})\.([0-9a-z]{1,11})$/.exec(token)
+  if (!match) return undefined
+  return {
+    organizationId: match[1] as string,
+    revision: Number.parseInt(match[2] as string, 36),
+    platformRevision: Number.parseInt(match[3] as string, 36),
+  }
+}

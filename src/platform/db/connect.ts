@@ -1,0 +1,59 @@
+import postgres from 'postgres'
+
+/** A pool of connections. */
+export type Sql = postgres.Sql<{ bigint: number; timestamp: string }>
+/** One transaction: what every repository gets. */
+export type Transaction = postgres.TransactionSql<{ bigint: number; timestamp: string }>
+/** Either of them. */
+export type Queryable = postgres.ISql<{ bigint: number; timestamp: string }>
+
+/** Where the database is: a server's URL, or the socket of the embedded one. */
+export type DatabaseTarget = { url: string } | { socketPath: string; port: number }
+
+export type ConnectOptions = {
+  connectionsMax?: number
+  /** Seconds a new connection may take. */
+  connectTimeoutSeconds?: number
+  /** Seconds after which an unused connection is closed. */
+  idleTimeoutSeconds?: number
+  onNotice?: (message: string) => void
+}
+
+const RFC3339_OF_POSTGRES = (text: string) => new Date(text).toISOString()
+
+/**
+ * Opens a pool. Columns are camelCase in code and snake_case in SQL, times are RFC 3339 text, bigints are numbers
+ * (revisions and counters stay far below 2^53).
+ */
+export const connect = (target: DatabaseTarget, options: ConnectOptions = {}): Sql => {
+  const shared = {
+    max: options.connectionsMax ?? 10,
+    connect_timeout: options.connectTimeoutSeconds ?? 5,
+    idle_timeout: options.idleTimeoutSeconds,
+    onnotice: (notice: { message?: string }) => options.onNotice?.(notice.message ?? ''),
+    transform: { undefined: null, column: { from: postgres.toCamel, to: postgres.fromCamel } },
+    connection: { application_name: 'latchkey' },
+    types: {
+      bigint: { to: 20, from: [20], serialize: String, parse: Number },
+      timestamp: {
+        to: 1184,
+        from: [1082, 1114, 1184],
+        serialize: (time: string | Date) => (time instanceof Date ? time.toISOString() : time),
+        parse: RFC3339_OF_POSTGRES,
+      },
+    },
+  }
+  const sql =
+    'url' in target
+      ? postgres(target.url, shared)
+      : postgres({
+          ...shared,
+          host: target.socketPath,
+          path: target.socketPath,
+          port: target.port,
+          database: 'postgres',
+          username: 'postgres',
+          password: 'postgres',
+        })
+  return sql as unknown as Sql
+}

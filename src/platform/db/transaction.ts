@@ -1,0 +1,164 @@
+import type { Context } from '../context.ts'
+import { equalInConstantTime } from '../crypto/hash.ts'
+import { Problem } from '../problem.ts'
+import type { Sql, Transaction } from './connect.ts'
+
+/** Work inside one organization; its id is given so that no query can forget to name it. */
+export type OrganizationWork<Result> = (tx: Transaction, organizationId: string) => Promise<Result>
+
+/** Serialization failures and deadlocks: what PostgreSQL asks us to try again. */
+const RETRIED = new Set(['40001', '40P01'])
+const ATTEMPTS_MAX = 4
+
+const sqlState = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+
+const retrying = async <Result>(attempt: () => Promise<Result>): Promise<Result> => {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (attempts >= ATTEMPTS_MAX || !RETRIED.has(sqlState(error))) throw error
+      await new Promise((resolve) => setTimeout(resolve, 5 * attempts * (1 + Math.random())))
+    }
+  }
+}
+
+/**
+ * Reads of the caller's organization, in one transaction: what a query forgets, row-level security refuses.
+ */
+export const inOrganization = <Result>(
+  { sql, organizationId }: Pick<Context, 'sql' | 'organizationId'>,
+  work: OrganizationWork<Result>,
+): Promise<Result> =>
+  sql.begin(async (tx) => {
+    await tx`select set_config('role', 'latchkey_app', true),
+      set_config('latchkey.organization', ${organizationId}, true)`
+    return work(tx, organizationId)
+  }) as Promise<Result>
+
+/** Reads of the platform's own data, or of many organizations: operators, the policy loader, what precedes an organization. */
+export const inPlatform = <Result>(
+  sql: Sql,
+  work: (tx: Transaction) => Promise<Result>,
+): Promise<Result> =>
+  sql.begin(async (tx) => {
+    await tx`select set_config('role', 'latchkey_platform', true)`
+    return work(tx)
+  }) as Promise<Result>
+
+export type ChangeOptions = {
+  /** The states of an organization in which this change is allowed. Default: active only. */
+  allowedWhile?: readonly string[]
+  /** What an answer keeps when it is stored for a repeated request: secrets are left out. */
+  remember?: (answer: never) => unknown
+}
+
+/**
+ * One change of the caller's organization. Takes the organization's row first (without that, racing writers deadlock),
+ * retries what PostgreSQL asks to retry, honors `Idempotency-Key`, and tells the engine after the commit.
+ * @throws Problem 409 when the organization's state forbids changes
+ */
+export const changeOrganization = async <Result>(
+  context: Context,
+  work: OrganizationWork<Result>,
+  options: ChangeOptions = {},
+): Promise<Result> => {
+  const { sql, organizationId, actor, access } = context
+  const result = await retrying(
+    () =>
+      sql.begin(async (tx) => {
+        await tx`select set_config('role', 'latchkey_app', true),
+          set_config('latchkey.organization', ${organizationId}, true),
+          set_config('latchkey.actor', ${actor.subject}, true)`
+        const [row] = await tx<{ status: string }[]>`
+          select status from organizations where id = ${organizationId} for no key update`
+        refuseState(row?.status, options.allowedWhile ?? ['active'])
+        return answeringOnce(context, tx, () => work(tx, organizationId), options)
+      }) as Promise<Result>,
+  )
+  access.changed(organizationId)
+  return result
+}
+
+/**
+ * One change of the platform: catalog, built-in roles, operators' keys, the birth of an organization.
+ * The platform's row is taken first.
+ */
+export const changePlatform = async <Result>(
+  context: Context,
+  work: (tx: Transaction) => Promise<Result>,
+  options: ChangeOptions = {},
+): Promise<Result> => {
+  const { sql, actor, access } = context
+  const result = await retrying(
+    () =>
+      sql.begin(async (tx) => {
+        // The platform's row can be locked by its owner only; an advisory lock of the transaction is the same mutex.
+        await tx`select set_config('role', 'latchkey_platform', true),
+          set_config('latchkey.actor', ${actor.subject}, true), pg_advisory_xact_lock(7265726002)`
+        return answeringOnce(context, tx, () => work(tx), options)
+      }) as Promise<Result>,
+  )
+  access.changed('platform')
+  return result
+}
+
+const refuseState = (status: string | undefined, allowed: readonly string[]) => {
+  if (status !== undefined && allowed.includes(status)) return
+  if (status === undefined)
+    throw new Problem('not-found', 'organization-not-found', 'There is no such organization.')
+  if (status === 'read_only')
+    throw new Problem(
+      'conflict',
+      'organization-read-only',
+      'The organization is read only; nothing in it can be changed.',
+    )
+  throw new Problem(
+    'conflict',
+    'organization-suspended',
+    `The organization is ${status === 'suspended' ? 'suspended' : 'about to be deleted'}; nothing in it can be changed.`,
+  )
+}
+
+type Remembered = { requestHash: Uint8Array; answer: unknown; revision: string | null }
+
+/**
+ * Runs the work once per `Idempotency-Key` of an actor. The key's row is written first and in the same transaction, so
+ * that a second request waits for the first and then answers what the first answered.
+ */
+const answeringOnce = async <Result>(
+  context: Context,
+  tx: Transaction,
+  work: () => Promise<Result>,
+  { remember }: ChangeOptions,
+): Promise<Result> => {
+  const { idempotency, actor, organizationId } = context
+  if (!idempotency) return work()
+  const { key, requestHash } = idempotency
+  const claim = {
+    actor: actor.subject,
+    key,
+    organizationId: organizationId || null,
+    requestHash,
+  }
+  const [claimed] =
+    await tx`insert into idempotency_keys ${tx(claim)} on conflict do nothing returning 1 as claimed`
+  if (!claimed) {
+    const [found] = await tx<Remembered[]>`
+      select request_hash, answer, revision from idempotency_keys where actor = ${actor.subject} and key = ${key}`
+    if (!found || !equalInConstantTime(found.requestHash, requestHash))
+      throw new Problem(
+        'unprocessable',
+        'idempotency-key-reused',
+        'This Idempotency-Key was used with another request.',
+      )
+    context.revision = found.revision ?? undefined
+    return found.answer as Result
+  }
+  const result = await work()
+  const answer = remember ? remember(result as never) : result
+  await tx`update idempotency_keys set answer = ${tx.json((answer ?? null) as never)}, revision = ${context.revision ?? null}
+    where actor = ${actor.subject} and key = ${key}`
+  return result
+}

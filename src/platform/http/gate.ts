@@ -1,0 +1,129 @@
+import type { Context as HonoContext, MiddlewareHandler } from 'hono'
+import type { Access, Actor, Context } from '../context.ts'
+import { sha256 } from '../crypto/hash.ts'
+import type { MacKey } from '../crypto/mac.ts'
+import type { Sql } from '../db/connect.ts'
+import type { Log } from '../log.ts'
+import { Problem } from '../problem.ts'
+import { requestIdOf } from './request-id.ts'
+import type { Env } from './router.ts'
+
+/** What the door of the server needs; `app.ts` passes it in. */
+export type GateOptions = {
+  /** The pool; on Workers that of the request. */
+  sql: (c: HonoContext) => Sql
+  access: Access
+  auditKey: MacKey
+  log: Log
+  now: () => Date
+  /** Who a token is, or undefined. */
+  identify: (sql: Sql, token: string, nowMs: number) => Actor | Promise<Actor | undefined>
+  /** The id behind an organization's id or slug. */
+  organizationId: (context: Context, reference: string) => Promise<string | undefined>
+}
+
+export type Gate = ReturnType<typeof createGate>
+
+const unauthenticated = (detail: string) =>
+  new Problem('unauthenticated', 'unauthenticated', detail)
+
+/** The token of `Authorization: Bearer …` (RFC 6750) or `X-API-Key`. */
+export const tokenOf = (request: Request): string => {
+  const authorization = request.headers.get('authorization')
+  const token =
+    authorization !== null
+      ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1]
+      : (request.headers.get('x-api-key') ?? undefined)
+  if (!token || token.length > 8192)
+    throw unauthenticated('Send an API key or a token as Authorization: Bearer ….')
+  return token
+}
+
+/** Everything before a handler: request id, caller, organization, workspace. */
+export const createGate = (options: GateOptions) => {
+  /** The context of a request whose caller is known. @throws Problem 401 */
+  const open = async (c: HonoContext): Promise<Context> => {
+    const requestId: string =
+      c.get('requestId') ?? requestIdOf(c.req.raw.headers.get('x-request-id') ?? undefined)
+    c.set('requestId', requestId)
+    const sql = options.sql(c)
+    const found = options.identify(sql, tokenOf(c.req.raw), options.now().getTime())
+    const actor = found instanceof Promise ? await found : found
+    if (!actor) throw unauthenticated('The API key or token is not valid.')
+    return {
+      sql,
+      log: options.log,
+      access: options.access,
+      auditKey: options.auditKey,
+      actor,
+      organizationId: '',
+      requestId,
+      now: options.now,
+      ifMatch: undefined,
+      idempotency: undefined,
+      revision: undefined,
+    }
+  }
+
+  /** Marks every answer with the request's id, and a change's with its revision. */
+  const authenticate: MiddlewareHandler<Env> = async (c, next) => {
+    const context = await open(c)
+    c.set('context', {
+      ...context,
+      ifMatch: ifMatchOf(c.req.header('if-match')),
+      idempotency: await idempotencyOf(c),
+    })
+    await next()
+    c.header('x-request-id', context.requestId)
+    const { revision } = c.var.context
+    if (revision !== undefined) c.header('latchkey-revision', revision)
+  }
+
+  /** Resolves the organization of the path. What the caller may not know does not exist. */
+  const organization: MiddlewareHandler<Env> = async (c, next) => {
+    const { context } = c.var
+    const organizationId = await options.organizationId(context, c.req.param('organization') ?? '')
+    if (organizationId === undefined || !(await options.access.knows(context, organizationId)))
+      throw new Problem('not-found', 'organization-not-found', 'There is no such organization.')
+    c.set('context', { ...context, organizationId })
+    await next()
+  }
+
+  /** Resolves the workspace of the path. */
+  const workspace: MiddlewareHandler<Env> = async (c, next) => {
+    const workspaceId = await options.access.workspaceId(
+      c.var.context,
+      c.req.param('workspace') ?? '',
+    )
+    if (workspaceId === undefined)
+      throw new Problem('not-found', 'workspace-not-found', 'There is no such workspace.')
+    c.set('workspaceId', workspaceId)
+    await next()
+  }
+
+  return { open, authenticate, organization, workspace }
+}
+
+/** RFC 9110 §13.1.1: one of our ETags; `*` demands nothing that the routes do not demand already. */
+const ifMatchOf = (header: string | undefined): number | undefined => {
+  if (header === undefined || header.trim() === '*') return undefined
+  const version = /^\s*(?:W\/)?"(\d{1,9})"\s*$/.exec(header)?.[1]
+  if (version === undefined)
+    throw new Problem('stale', 'version-stale', 'If-Match names no version that was ever given.')
+  return Number(version)
+}
+
+/** The key with a hash of what it came with, so that it cannot be used for another request. */
+const idempotencyOf = async (c: HonoContext) => {
+  const key = c.req.header('idempotency-key')
+  if (key === undefined || c.req.method !== 'POST') return undefined
+  if (!/^[\x21-\x7e]{1,255}$/.test(key))
+    throw new Problem(
+      'invalid',
+      'idempotency-key-invalid',
+      'Idempotency-Key must be 1 to 255 printable characters.',
+    )
+  // A clone, because the handler reads the body, too.
+  const body = await c.req.raw.clone().text()
+  return { key, requestHash: await sha256(`${c.req.method} ${c.req.path}\n${body}`) }
+}

@@ -1,0 +1,60 @@
+import type { Hono } from 'hono'
+import { generateSpecs } from 'hono-openapi'
+import type { Env } from './router.ts'
+
+const PROBLEM = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'code', 'detail', 'instance'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    code: { type: 'string', description: 'Stable; for programs' },
+    detail: { type: 'string', description: 'A sentence for people' },
+    instance: { type: 'string', description: 'Names the request in the log' },
+    permission: { type: 'string', description: 'What is missing, with 403' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['pointer', 'detail'],
+        properties: {
+          pointer: { type: 'string', description: 'JSON Pointer (RFC 6901) to the place' },
+          detail: { type: 'string' },
+        },
+      },
+    },
+  },
+} as const
+
+/** The OpenAPI 3.1 document of every route, from the schemas that validate. */
+export const documentOf = (app: Hono<Env>, version: string) =>
+  generateSpecs(app, {
+    documentation: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Latchkey',
+        version,
+        description: 'May this subject do this, on this resource, in this organization?',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      security: [{ bearer: [] }, { apiKey: [] }],
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An API key (lk_…) or a JSON Web Token',
+          },
+          apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+        },
+        responses: {
+          Problem: {
+            description: 'What went wrong (RFC 9457)',
+            content: { 'application/problem+json': { schema: PROBLEM as never } },
+          },
+        },
+      },
+    },
+    defaultValidationErrorResponse: false,
+  })

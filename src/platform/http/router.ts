@@ -1,0 +1,15 @@
+import { Hono } from 'hono'
+import type { Context } from '../context.ts'
+
+/** What a handler finds on `c.var`. */
+export type Variables = {
+  context: Context
+  requestId: string
+  /** Set on the routes of one workspace. */
+  workspaceId: string
+}
+
+export type Env = { Variables: Variables }
+
+/** A module's routes, to be mounted by `app.ts`. */
+export const router = () => new Hono<Env>()

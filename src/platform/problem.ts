@@ -1,0 +1,49 @@
+/** The kinds of refusal. A closed set: `http/respond.ts` gives each its status. */
+export type ProblemKind =
+  | 'invalid'
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'not-found'
+  | 'method-not-allowed'
+  | 'conflict'
+  | 'stale'
+  | 'too-large'
+  | 'unsupported-media-type'
+  | 'unprocessable'
+  | 'limited'
+  | 'unavailable'
+
+/** One place in the input (a JSON Pointer, RFC 6901) and what is wrong there. Never the received value. */
+export type Fault = { pointer: string; detail: string }
+
+type Extras = {
+  errors?: Fault[]
+  permission?: string
+  retryAfterSeconds?: number
+  allow?: string[]
+  [extension: string]: unknown
+}
+
+/**
+ * What a caller can mend: thrown anywhere, rendered as `application/problem+json` (RFC 9457) in one place.
+ * `code` is stable and has one home in the source; `detail` is a sentence for people.
+ */
+export class Problem extends Error {
+  readonly kind: ProblemKind
+  readonly code: string
+  readonly detail: string
+  readonly extras: Extras
+
+  constructor(kind: ProblemKind, code: string, detail: string, extras: Extras = {}) {
+    super(`${code}: ${detail}`)
+    this.name = 'Problem'
+    this.kind = kind
+    this.code = code
+    this.detail = detail
+    this.extras = extras
+  }
+}
+
+/** A 422 about one place in the body. */
+export const unprocessable = (code: string, pointer: string, detail: string) =>
+  new Problem('unprocessable', code, detail, { errors: [{ pointer, detail }] })
