@@ -2,6 +2,7 @@ import { Hono, type Context as HonoContext } from 'hono'
 import { LRUCache } from 'lru-cache'
 import { apiKeyRoutes } from './api-keys/routes.ts'
 import { createIdentifier, identifyKey } from './api-keys/service.ts'
+import { authzenRoutes } from './authzen/routes.ts'
 import { decisionRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
 import type { Engine } from './engine/engine.ts'
@@ -98,6 +99,7 @@ export const createApp = (options: AppOptions) => {
     ),
   )
   app.route('/', decisionRoutes(gate, policies))
+  app.route('/', authzenRoutes(gate, policies, options.publicUrl))
   app.route('/v1', managementRoutes(gate))
   let document: ReturnType<typeof documentOf> | undefined
   app.get('/openapi.json', async (c) => {

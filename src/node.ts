@@ -1,19 +1,18 @@
-import { readFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
 import { serve } from '@hono/node-server'
 import { parse as parseYaml } from 'yaml'
 import { adoptOutsideKey, createOperatorKey, hasOperator } from './api-keys/service.ts'
 import { type AppOptions, createApp } from './app.ts'
+import { hasDemo, seedDemo } from './demo.ts'
 import { createEngine } from './engine/engine.ts'
-import { type Config, ConfigError, readConfig } from './platform/config.ts'
-import type { Context } from './platform/context.ts'
+import type { Config } from './platform/config.ts'
+import type { Access, Context } from './platform/context.ts'
 import { fromHex } from './platform/crypto/hash.ts'
 import { macKey } from './platform/crypto/mac.ts'
 import { connect, type Sql } from './platform/db/connect.ts'
-import { DataDirInUse } from './platform/db/data-dir-lock.ts'
 import { startEmbedded } from './platform/db/embedded.ts'
-import { isMigrated, MigrationError, migrate } from './platform/db/migrate.ts'
+import { isMigrated, migrate } from './platform/db/migrate.ts'
 import { readMigrations } from './platform/db/migrations.ts'
-import { isDatabaseAway } from './platform/db/violation.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
 import { keptSecret, listShipped, readShipped } from './platform/node/files.ts'
@@ -78,6 +77,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
     },
   })
   log.info({ tier: engine.tier, reason: engine.tierReason }, 'engine ready')
+  const state = { draining: false }
   const options: AppOptions = {
     sql: database.sql,
     engine,
@@ -96,49 +96,110 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     policyBytesMax: config.POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,
-    readiness: async (sql) =>
-      (await isMigrated(sql, migrations))
-        ? { ready: true, reasons: [], degraded: [] }
-        : { ready: false, reasons: ['migrations are missing'], degraded: [] },
+    readiness: async (sql) => {
+      const reasons = [
+        ...(state.draining ? ['shutting down'] : []),
+        ...((await isMigrated(sql, migrations)) ? [] : ['migrations are missing']),
+      ]
+      return { ready: reasons.length === 0, reasons, degraded: [] }
+    },
   }
   const server = createApp(options)
   const context: Context = {
     sql: database.sql,
     log,
-    access: server.access,
+    access: unbounded(server.access),
     auditKey: options.auditKey,
-    actor: { subject: 'service:latchkey', apiKeyId: null, organizationId: null, restrictedTo: null },
+    actor: {
+      subject: 'service:latchkey',
+      apiKeyId: null,
+      organizationId: null,
+      restrictedTo: null,
+    },
     organizationId: '',
     requestId: 'start',
     now: () => new Date(),
   }
   await installPacks(context, await readPacks())
   if (config.LATCHKEY_ADMIN_KEY) await adoptOutsideKey(context, config.LATCHKEY_ADMIN_KEY)
-  return { ...server, context }
+  return { ...server, context, isNew: applied.length === migrations.length, state }
 }
+
+/** What the server and its command line do themselves is bounded by nobody's permissions: they hold the database. */
+const unbounded = (access: Access): Access => ({
+  ...access,
+  permits: async () => true,
+  ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),
+})
 
 const readVersion = async () => {
   const { version } = JSON.parse(await readShipped('package.json')) as { version: string }
   return version
 }
 
-/** Starts serving; resolves when requests are served. */
-export const start = async (config: Config) => {
+/** A server that serves. */
+export type Running = {
+  /** Where it is reached. */
+  url: string
+  version: string
+  database: OpenDatabase['kind']
+  /** The first administrator's key, if it was made now: it is shown once. */
+  adminKey: string | undefined
+  /** Whether the demo organization is there to ask about. */
+  demo: boolean
+  /** Finishes requests in flight, lets go of the database, and resolves. */
+  stop: () => Promise<void>
+}
+
+/** Milliseconds that requests in flight get to finish. */
+const DRAIN_MS = 10_000
+
+/** Opens the database, puts the server together and serves; resolves when requests are served. */
+export const start = async (config: Config): Promise<Running> => {
   const log = createLog(config.LOG_LEVEL)
   const database = await openDatabase(config, log)
-  const { app, context } = await assemble(config, database, log)
-  void readFile
-  const server = serve({ fetch: app.fetch, hostname: config.HOST, port: config.PORT })
-  await new Promise<void>((resolve, reject) => {
-    server.once('listening', resolve)
+  try {
+    const { app, context, isNew, state } = await assemble(config, database, log)
+    const server = await listen(app.fetch, config)
+    const needsKey = !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
+    const adminKey = needsKey
+      ? (await createOperatorKey(context, { name: 'first administrator', role: 'super_admin' }))
+          .token
+      : undefined
+    if (isNew && config.LATCHKEY_DEMO) await seedDemo(context)
+    const { port } = server.address() as { port: number }
+    return {
+      url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${port}`,
+      version: await readVersion(),
+      database: database.kind,
+      adminKey,
+      demo: await hasDemo(context),
+      stop: async () => {
+        state.draining = true
+        await drain(server)
+        await database.close()
+      },
+    }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+const listen = (fetch: Parameters<typeof serve>[0]['fetch'], { HOST, PORT }: Config) =>
+  new Promise<Server>((resolve, reject) => {
+    const server = serve({ fetch, hostname: HOST, port: PORT }) as Server
+    server.once('listening', () => resolve(server))
     server.once('error', reject)
   })
-  const adminKey =
-    config.LATCHKEY_ADMIN_KEY || (await hasOperator(context.sql))
-      ? undefined
-      : (await createOperatorKey(context, { name: 'first administrator', role: 'super_admin' })).token
-  return { server, database, adminKey }
-}
-void ConfigError, DataDirInUse, MigrationError, isDatabaseAway, readConfig
-const { adminKey } = await start(readConfig(process.env))
-process.stdout.write(`${adminKey}\n`)
+
+/** No new connections; requests in flight finish, unless they take too long. */
+const drain = (server: Server) =>
+  new Promise<void>((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })

@@ -15,7 +15,7 @@ import {
 import { BatchCheck, type BatchRequest, type CheckRequest } from './schema.ts'
 import { traceOf } from './trace.ts'
 
-export type { Decision } from './decide.ts'
+export type { Ask, Decision } from './decide.ts'
 export type { OrganizationState, Policies } from './policies.ts'
 
 /** Everything that decides, over one engine: policies in memory, and what the server asks of them for its own API. */
@@ -43,11 +43,15 @@ export const check = async (
     : { allowed, reason, code, revision: state.token }
 }
 
-/** The organization's policy, if the caller may ask there. */
-const openTo = async (
+/** The organization's policy, if the caller may ask there. @throws Problem 404, 403 */
+export const openTo = async (
   policies: Policies,
   context: Context,
-  { organization, consistency = 'minimize_latency', explain = false }: CheckRequest,
+  {
+    organization,
+    consistency = 'minimize_latency',
+    explain = false,
+  }: Pick<CheckRequest, 'organization' | 'consistency' | 'explain'>,
 ): Promise<OrganizationState> => {
   const state = await findState(policies, context, organization, consistency)
   const permission = explain ? 'decision:explain' : 'decision:check'
@@ -94,17 +98,28 @@ const refuseForeignToken = (state: OrganizationState, token: string) => {
     )
 }
 
-const answerTo = (
+/** Decides one question, its names known, and counts the decision. */
+export const evaluate = (
   { engine, counts }: Policies,
+  state: OrganizationState,
+  ask: Ask,
+  nowMs: number,
+): Decision => {
+  const decision = decide(engine, state, ask, nowMs)
+  counts[decision.code] = (counts[decision.code] ?? 0) + 1
+  return decision
+}
+
+const answerTo = (
+  policies: Policies,
   state: OrganizationState,
   input: BatchCheck,
   nowMs: number,
 ): Answer => {
   const ask = askOf(state, input)
-  const decision = decide(engine, state, ask, nowMs)
-  counts[decision.code] = (counts[decision.code] ?? 0) + 1
+  const decision = evaluate(policies, state, ask, nowMs)
   return input.explain
-    ? { ...decision, ...explained(engine, state, ask, decision, nowMs) }
+    ? { ...decision, ...explained(policies.engine, state, ask, decision, nowMs) }
     : decision
 }
 

@@ -10,7 +10,7 @@ import {
 } from './closure.ts'
 import { conditionHolds } from './condition.ts'
 import type { Effect, Environment, Question } from './line.ts'
-import { findWorkspace, type LineStore } from './line-store.ts'
+import { findWorkspace, type LineStore, subjectsChangedSince } from './line-store.ts'
 import { type NarrowLines, visitNarrow } from './narrow.ts'
 import { type Conditions, createOutcome, type Instance, type StoredOutcome } from './outcome.ts'
 import {
@@ -25,7 +25,7 @@ import {
   narrowMatches,
   roleOnResourceMatches,
 } from './packed-lines.ts'
-import { ACTION_UNKNOWN, type Symbols, TYPE_UNKNOWN } from './symbols.ts'
+import { ACTION_UNKNOWN, permissionKey, type Symbols, TYPE_UNKNOWN } from './symbols.ts'
 import {
   createView,
   extendView,
@@ -104,12 +104,20 @@ export const indexOrganization = (platform: IndexedPolicy, store: LineStore): In
   workspaces: [],
 })
 
-/** After a change of the lines nothing compiled from them is asked again. */
-const forgetViews = (policy: IndexedPolicy): void => {
+const forgetAllViews = (policy: IndexedPolicy): void => {
   policy.here.views.isLive = false
   policy.here = createHere(policy.store)
   policy.workspaces = []
-  policy.version = policy.store.version
+}
+
+/** After a change of the lines nothing compiled from them is asked again. */
+const forgetViews = (policy: IndexedPolicy): void => {
+  const { store, platform, here } = policy
+  const subjects = subjectsChangedSince(store, policy.version)
+  if (subjects === null || subjects.some((subject) => platform.store.heldOddly.has(subject)))
+    forgetAllViews(policy)
+  else for (const subject of subjects) here.views.bySubject.delete(subject)
+  policy.version = store.version
 }
 
 const workspacePlace = (policy: IndexedPolicy, workspaceId: string): Place => {
@@ -127,16 +135,13 @@ const codeOfAllow = (view: View, line: LineAt) => (line.subject === view.subject
 
 const isKnown = (type: number, action: number) => type !== TYPE_UNKNOWN && action !== ACTION_UNKNOWN
 
-/** One number for a type and an action that lines name. */
-const keyOf = (type: number, action: number) => type * 65_536 + action
-
 const broadOfClosure = (
   { closure, place }: View,
   type: number,
   action: number,
   nowMs: number,
 ): BroadMatch => {
-  const key = keyOf(type, action)
+  const key = permissionKey(type, action)
   const known = closure.broad.get(key)
   if (known !== undefined) return known
   const matching = openMatching(type, action, place.code, nowMs)
@@ -374,7 +379,7 @@ export const decideByIndex = (
 
   const type = symbols.types.get(question.type) ?? TYPE_UNKNOWN
   const action = symbols.actions.get(question.action) ?? ACTION_UNKNOWN
-  const key = keyOf(type, action)
+  const key = permissionKey(type, action)
   let broad = isKnown(type, action) ? findOutcome(view, key) : undefined
   if (broad === undefined) {
     broad = broadOutcome(view, type, action, nowMs, null)

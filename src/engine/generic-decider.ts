@@ -1,5 +1,5 @@
 import { Util } from 'casbin'
-import { canAsk, fromCasbin, toCasbin, toRequest } from './casbin.ts'
+import { canAsk, toCasbin, toRequest } from './casbin.ts'
 import { isWithin, type Span } from './closure.ts'
 import type { IndexedPolicy } from './compiled-index.ts'
 import { conditionHolds } from './condition.ts'
@@ -13,7 +13,12 @@ import { livingLines, outcomeOf } from './slice.ts'
 // and the platform's lines.
 
 /** Lines that were handed to Casbin, and for how long they are the right ones. */
-type Loaded = Span & { readonly version: number; readonly engine: GenericEngine }
+type Loaded = Span & {
+  readonly version: number
+  readonly engine: GenericEngine
+  /** By their words, which are all that Casbin gives back. */
+  readonly permissions: ReadonlyMap<string, PermissionLine>
+}
 
 export type GenericDecider = {
   /** As Casbin decides with this model. Throws where Casbin does. */
@@ -48,32 +53,38 @@ export const createGenericDecider = (modelText: string): GenericDecider => {
       functions: { condition },
       domainMatching: { g: Util.keyMatchFunc },
     })
-    const lines = livingLines(policy, question).map(toCasbin)
-    const fieldsOf = (kind: 'p' | 'g') =>
-      lines.flatMap(({ ptype, fields }) => (ptype === kind ? [fields] : []))
-    engine.load({ p: fieldsOf('p'), g: fieldsOf('g') })
+    const words: { readonly p: (readonly string[])[]; readonly g: (readonly string[])[] } = {
+      p: [],
+      g: [],
+    }
+    const permissions = new Map<string, PermissionLine>()
+    for (const line of livingLines(policy, question)) {
+      const { ptype, fields } = toCasbin(line)
+      words[ptype].push(fields)
+      if (line.kind === 'permission') permissions.set(JSON.stringify(fields), line)
+    }
+    engine.load(words)
     const { version } = policy.store
-    return { ...spanAt(allLines(policy), question.nowMs), version, engine }
+    return { ...spanAt(allLines(policy), question.nowMs), version, engine, permissions }
   }
 
-  const engineFor = (policy: IndexedPolicy, question: Question): GenericEngine => {
+  const loadedFor = (policy: IndexedPolicy, question: Question): Loaded => {
     const known = loaded.get(policy)
     if (known && known.version === policy.store.version && isWithin(known, question.nowMs))
-      return known.engine
+      return known
     const fresh = load(policy, question)
     loaded.set(policy, fresh)
-    return fresh.engine
+    return fresh
   }
-
-  const lineOf = (fields: readonly string[] | null): PermissionLine | null =>
-    fields === null ? null : (fromCasbin({ ptype: 'p', fields }) as PermissionLine)
 
   return {
     decide: (policy, question) => {
       const lines = () => livingLines(policy, question)
       if (!canAsk(question.subject))
         return outcomeOf({ allowed: false, line: null }, question, lines)
-      const engine = engineFor(policy, question)
+      const { engine, permissions } = loadedFor(policy, question)
+      const lineOf = (fields: readonly string[] | null) =>
+        fields === null ? null : permissions.get(JSON.stringify(fields))!
       const request = toRequest(question, question.environment())
       const { allowed, line } = engine.explain(request)
       if (allowed || line !== null)

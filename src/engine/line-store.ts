@@ -1,7 +1,6 @@
 import type { Line } from './line.ts'
 import {
   BROAD_START,
-  isRoleLine,
   type Names,
   nextLine,
   type PackedLines,
@@ -21,7 +20,14 @@ export type LineStore = Names & {
   bytes: number
   /** Raised by every change, so that whatever was compiled from the lines before is known to be stale. */
   version: number
+  /** Whose lines the last changes exchanged, the newest last. */
+  readonly changes: (readonly string[])[]
+  /** Whatever some role line gives and is neither role nor team: nothing, in policies that were checked. */
+  readonly heldOddly: Set<string>
 }
+
+/** How many changes are remembered; who has not been asked for longer compiles anew. */
+const CHANGES_MAX = 64
 
 /** Every how many lines a long compilation lets other work run. */
 const LINES_PER_TURN = 5000
@@ -57,6 +63,8 @@ export const createLineStore = (organizationId: string | null, symbols: Symbols)
   lines: 0,
   bytes: 600,
   version: 0,
+  changes: [],
+  heldOddly: new Set(),
 })
 
 const refuseMisplaced = (line: Line, organizationId: string | null): void => {
@@ -70,6 +78,9 @@ const refuseMisplaced = (line: Line, organizationId: string | null): void => {
   if (line.kind === 'permission' && line.effect !== 'allow' && line.effect !== 'deny')
     throw new Error(`a line of ${line.subject} has the effect ${JSON.stringify(line.effect)}`)
 }
+
+/** Roles and teams: what subjects hold. */
+const isHeld = (subject: string) => subject.startsWith('role:') || subject.startsWith('team:')
 
 type Slots = { readonly broad: (string | number)[]; readonly narrow: (string | number)[] }
 
@@ -104,8 +115,10 @@ const countLines = (packed: PackedLines): number => {
 
 const bytesOf = (subject: string, packed: PackedLines): number => {
   let bytes = BYTES_PER_SUBJECT + subject.length
+  // Names of roles are shared by many lines, other strings by few.
   for (const slot of packed)
-    bytes += typeof slot === 'string' ? BYTES_PER_SLOT + 16 + slot.length : BYTES_PER_SLOT
+    bytes +=
+      typeof slot === 'string' && !isHeld(slot) ? BYTES_PER_SLOT + 16 + slot.length : BYTES_PER_SLOT
   return bytes
 }
 
@@ -139,6 +152,7 @@ const sortIn = (
     bySubject.set(line.subject, slots)
   }
   packLine(line, packing, slots)
+  if (line.kind === 'role' && !isHeld(line.holds)) store.heldOddly.add(line.holds)
 }
 
 /** The platform's lines: few, and all of them hold everywhere. Throws for a line of an organization. */
@@ -199,6 +213,21 @@ export const replaceInStore = (
   for (const subject of replaced) removeSubject(store, subject)
   for (const [subject, slots] of bySubject) keepSubject(store, subject, slots)
   store.version++
+  store.changes.push([...replaced])
+  if (store.changes.length > CHANGES_MAX) store.changes.shift()
+}
+
+/**
+ * Whose lines changed since a version, if that is all there is to it: null when others may hold something
+ * through them, or the changes are no longer known.
+ */
+export const subjectsChangedSince = (store: LineStore, version: number): string[] | null => {
+  const missed = store.version - version
+  if (missed > store.changes.length) return null
+  const subjects = store.changes.slice(store.changes.length - missed).flat()
+  return subjects.some((subject) => isHeld(subject) || store.heldOddly.has(subject))
+    ? null
+    : subjects
 }
 
 /** Every line of a subject, as it was given: the broad ones first. */
@@ -212,12 +241,4 @@ export function* linesOfSubject(store: LineStore, subject: string): Generator<Li
 /** Every line, by subject. */
 export function* linesOfStore(store: LineStore): Generator<Line, undefined> {
   for (const subject of store.subjects.keys()) yield* linesOfSubject(store, subject)
-}
-
-/** The roles and teams that a subject's lines give it, anywhere. */
-export function* heldBy(store: LineStore, subject: string): Generator<string, undefined> {
-  const packed = store.subjects.get(subject)
-  if (packed === undefined) return
-  for (let at = BROAD_START; at < packed.length; at = nextLine(packed, at))
-    if (isRoleLine(packed, at)) yield packed[at + 1] as string
 }

@@ -30,8 +30,8 @@ export type Outcome = {
   readonly allowed: boolean
   readonly code: OutcomeCode
   /**
-   * What decided; null for no-match. Found when first asked for, then remembered. For `condition` it is the
-   * first line whose condition did not hold.
+   * What decided; null for no-match, and where another model allows without a line. Found when first asked
+   * for, then remembered. For `condition` it is the first line whose condition did not hold.
    */
   because(): Because | null
   /**

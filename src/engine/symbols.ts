@@ -43,9 +43,20 @@ const codeOf = (codes: Map<string, number>, names: string[], name: string): numb
 export const typeCode = ({ types, typeNames }: Symbols, type: string): number =>
   codeOf(types, typeNames, type)
 
-/** The number of a line's action. */
-export const actionCode = ({ actions, actionNames }: Symbols, action: string | null): number =>
-  action === null ? ACTION_EVERY : codeOf(actions, actionNames, action)
+/** So many actions there may be that type and action fit into one number. */
+const ACTIONS_MAX = 65_535
+
+/** One number for a type and an action; different for all pairs. */
+export const permissionKey = (type: number, action: number): number =>
+  type * (ACTIONS_MAX + 1) + action
+
+/** The number of a line's action. Throws an Error for more actions than a catalog ever holds. */
+export const actionCode = ({ actions, actionNames }: Symbols, action: string | null): number => {
+  if (action === null) return ACTION_EVERY
+  const code = codeOf(actions, actionNames, action)
+  if (code > ACTIONS_MAX) throw new Error(`the lines name more than ${ACTIONS_MAX} actions`)
+  return code
+}
 
 /** Remembers the roles that the platform's lines give and hold. */
 export const rememberRoles = ({ roles }: Symbols, line: Line): void => {

@@ -77,3 +77,8 @@ export const markForDeletion = async (tx: Queryable, id: string, days: number) =
     where id = ${id} returning ${tx(COLUMNS)}`
   return updated!
 }
+
+export const findIdBySlug = async (tx: Queryable, slug: string) => {
+  const [found] = await tx<{ id: string }[]>`select id from organizations where slug = ${slug}`
+  return found?.id
+}

@@ -212,3 +212,7 @@ const setStatus = (
     })
     return after
   }).finally(() => context.access.changed(context.organizationId))
+
+/** An organization's id by its slug, whoever asks: for the server's own start and command line. */
+export const findOrganizationBySlug = ({ sql }: Context, slug: string) =>
+  inPlatform(sql, (tx) => repository.findIdBySlug(tx, slug))

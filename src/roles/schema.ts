@@ -10,7 +10,7 @@ export const Condition = v.pipe(
 )
 
 /** A permission of a role, alone or with the condition it is held under. */
-const HeldPermission = v.union([
+export const HeldPermission = v.union([
   PermissionKey,
   v.strictObject({ permission: PermissionKey, condition: v.optional(v.nullable(Condition)) }),
 ])

@@ -1,13 +1,8 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import type { createEngine } from '../../src/engine/engine.ts'
 import { runAgreement } from './agreement.ts'
+import { type Mistake, withPlanted } from './planted-engine.ts'
 
 // Whether the comparison with Casbin would notice: copies of the engine with one planted mistake each.
-
-type Mistake = { readonly file: string; readonly text: string; readonly planted: string }
 
 const MISTAKES: { readonly [what: string]: Mistake } = {
   'looks one link too few': {
@@ -39,6 +34,11 @@ const MISTAKES: { readonly [what: string]: Mistake } = {
     file: 'compiled-index.ts',
     text: 'if (policy.version !== policy.store.version) forgetViews(policy)',
     planted: '',
+  },
+  'forgets only the views of a changed role itself': {
+    file: 'line-store.ts',
+    text: 'subjects.some((subject) => isHeld(subject) || store.heldOddly.has(subject))',
+    planted: 'subjects.length === 0',
   },
   'keeps the old platform': {
     file: 'engine.ts',
@@ -106,36 +106,13 @@ const MISTAKES: { readonly [what: string]: Mistake } = {
   },
 }
 
-const engineFolder = fileURLToPath(new URL('../../src/engine', import.meta.url))
 const policies = Number(process.env.LATCHKEY_PROPERTY_POLICIES ?? 500)
 
-/** A copy of the engine with the mistake in it, beside the tests so that its imports resolve. */
-const plant = ({ file, text, planted }: Mistake): string => {
-  const folder = mkdtempSync(fileURLToPath(new URL('.planted-', import.meta.url)))
-  cpSync(engineFolder, folder, { recursive: true })
-  const source = readFileSync(join(folder, file), 'utf8')
-  expect(source.split(text)).toHaveLength(2)
-  writeFileSync(
-    join(folder, file),
-    source.replace(text, () => planted),
-  )
-  return folder
-}
-
 test.each(Object.entries(MISTAKES))('would notice an engine that %s', async (what, mistake) => {
-  const folder = plant(mistake)
-  try {
-    const url = pathToFileURL(join(folder, 'engine.ts')).href
-    const engine: { createEngine: typeof createEngine } = await import(/* @vite-ignore */ url)
-    const { failedAfter, message } = await runAgreement(engine.createEngine, {
-      policies,
-      seed: 20_261_121,
-      shrinks: false,
-    })
-    process.stdout.write(`${what}: noticed after ${failedAfter} policies\n`)
-    expect(failedAfter, message).not.toBeNull()
-    expect(message).toMatch(/Casbin|cause|chain|role by|grant by/)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const { failedAfter, message } = await withPlanted(mistake, ({ createEngine }) =>
+    runAgreement(createEngine, { policies, seed: 20_261_121, shrinks: false }),
+  )
+  process.stdout.write(`${what}: noticed after ${failedAfter} policies\n`)
+  expect(failedAfter, message).not.toBeNull()
+  expect(message).toMatch(/Casbin|cause|chain|role by|grant by/)
 })

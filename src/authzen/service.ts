@@ -1,0 +1,189 @@
+import * as v from 'valibot'
+import {
+  type Ask,
+  evaluate,
+  type OrganizationState,
+  openTo,
+  type Policies,
+} from '../decisions/service.ts'
+import { ID_BYTES_MAX } from '../permissions/schema.ts'
+import type { Context } from '../platform/context.ts'
+import { parse } from '../platform/parse.ts'
+import { Problem } from '../platform/problem.ts'
+import {
+  type Decision,
+  EvaluationRequest,
+  type EvaluationsAnswer,
+  EvaluationsRequest,
+  type Metadata,
+  OrganizationName,
+  Parts,
+  type Semantic,
+} from './schema.ts'
+
+/**
+ * OpenID AuthZEN 1.0: the decisions of `/check` in the standard's words. What is unknown here is denied, where our own
+ * endpoints say 422, and why is told there only.
+ */
+
+/** Who asks what, where: a path's organization, or none where the caller's key says it. */
+type Asked = { organization: string | undefined; body: unknown }
+type Answered<Body> = { revision: string; body: Body }
+
+/** One question. @throws Problem 400, 403, 404 */
+export const answerEvaluation = async (
+  policies: Policies,
+  context: Context,
+  { organization, body }: Asked,
+): Promise<Answered<Decision>> => {
+  const state = await openPolicy(policies, context, organization)
+  const answer = decideOn(policies, state, parse(EvaluationRequest, body), context.now().getTime())
+  return { revision: state.token, body: answer }
+}
+
+/** The answer that ends a batch early. */
+const ENDS_AT: Record<Semantic, boolean | undefined> = {
+  execute_all: undefined,
+  deny_on_first_deny: false,
+  permit_on_first_permit: true,
+}
+
+/** Up to 1,000 questions in their order, or a single one where none are listed. @throws Problem 400, 403, 404 */
+export const answerEvaluations = async (
+  policies: Policies,
+  context: Context,
+  { organization, body }: Asked,
+): Promise<Answered<EvaluationsAnswer>> => {
+  const state = await openPolicy(policies, context, organization)
+  const nowMs = context.now().getTime()
+  const { evaluations, options, ...defaults } = parse(EvaluationsRequest, body)
+  if (!evaluations?.length) {
+    const answer = decideOn(policies, state, parse(EvaluationRequest, defaults), nowMs)
+    return { revision: state.token, body: answer }
+  }
+  refuseRepeated(defaults, evaluations.length)
+  const endsAt = ENDS_AT[options?.evaluations_semantic ?? 'execute_all']
+  const answers: Decision[] = []
+  for (const item of evaluations) {
+    const answer = answerItem(policies, state, { defaults, item, nowMs })
+    answers.push(answer)
+    if (answer.decision === endsAt) break
+  }
+  return { revision: state.token, body: { evaluations: answers } }
+}
+
+/** The policy of the organization that is named, else of the one the caller's key belongs to. */
+const openPolicy = (policies: Policies, context: Context, named: string | undefined) => {
+  const organization = named ?? context.actor.organizationId
+  if (organization === null)
+    throw new Problem(
+      'invalid',
+      'organization-needed',
+      'This caller belongs to no single organization; ask at /{organization}/access/v1/….',
+    )
+  if (!v.is(OrganizationName, organization)) throw organizationNotFound()
+  return openTo(policies, context, { organization })
+}
+
+const organizationNotFound = () =>
+  new Problem('not-found', 'organization-not-found', 'There is no such organization.')
+
+/** Every item is read with what it inherits, so that defaults nobody uses may be incomplete. */
+const answerItem = (
+  policies: Policies,
+  state: OrganizationState,
+  { defaults, item, nowMs }: { defaults: Parts; item: unknown; nowMs: number },
+): Decision => {
+  try {
+    const request = parse(EvaluationRequest, withDefaults(defaults, parse(Parts, item)))
+    return decideOn(policies, state, request, nowMs)
+  } catch (error) {
+    if (!(error instanceof Problem) || error.kind !== 'invalid') throw error
+    return { decision: false, context: { error: { status: 400, message: faultIn(error) } } }
+  }
+}
+
+const faultIn = ({ detail, extras: { errors: [fault] = [] } }: Problem): string =>
+  fault ? `${fault.pointer || 'The evaluation'} ${fault.detail}.` : detail
+
+/** An entity is taken whole, never merged member by member. */
+const withDefaults = (defaults: Parts, item: Parts): Parts => ({
+  subject: item.subject ?? defaults.subject,
+  action: item.action ?? defaults.action,
+  resource: item.resource ?? defaults.resource,
+  context: item.context ?? defaults.context,
+})
+
+const decideOn = (
+  policies: Policies,
+  state: OrganizationState,
+  request: EvaluationRequest,
+  nowMs: number,
+): Decision => {
+  const ask = askOf(state, request)
+  return { decision: ask !== undefined && evaluate(policies, state, ask, nowMs).allowed }
+}
+
+/** The question in our words, or nothing for one that can only be denied. */
+const askOf = (
+  state: OrganizationState,
+  { subject, action, resource, context }: EvaluationRequest,
+): Ask | undefined => {
+  // The first colon splits: with one in a type, `a:b` and `c` would be the permission of `a` and `b:c`.
+  if (subject.type.includes(':') || resource.type.includes(':')) return undefined
+  // Longer ones are never stored. A batch would make up and look up a long default for each of its items.
+  if ([subject.type, subject.id, resource.type, resource.id, action.name].some(isTooLong))
+    return undefined
+  const permission = `${resource.type}:${action.name}`
+  if (!state.platform.permissions.has(permission)) return undefined
+  return {
+    subject: `${subject.type}:${subject.id}`,
+    permission,
+    resourceId: resource.id,
+    workspaceId: null,
+    context: context ?? undefined,
+    subjectProperties: subject.properties ?? undefined,
+    resourceProperties: resource.properties ?? undefined,
+    actionProperties: action.properties ?? undefined,
+  }
+}
+
+const isTooLong = (text: string) => text.length > ID_BYTES_MAX
+
+/** Values that the items of a batch may inherit, all counted: conditions read them anew for every item. */
+const REPEATED_VALUES_MAX = 1_000_000
+
+const refuseRepeated = (defaults: Parts, items: number): void => {
+  if (countValues(defaults, 0) * items > REPEATED_VALUES_MAX)
+    throw new Problem(
+      'invalid',
+      'defaults-too-large',
+      'The defaults are too large for so many evaluations; ask in smaller batches.',
+    )
+}
+
+/** Conditions read nothing that is nested deeper. */
+const DEPTH_MAX = 20
+
+const countValues = (value: unknown, depth: number): number => {
+  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return 1
+  let count = 1
+  for (const part of Object.values(value)) count += countValues(part, depth + 1)
+  return count
+}
+
+/** What clients may know of the decision point with this identifier. */
+export const describeDecisionPoint = (identifier: string): Metadata => ({
+  policy_decision_point: identifier,
+  access_evaluation_endpoint: `${identifier}/access/v1/evaluation`,
+  access_evaluations_endpoint: `${identifier}/access/v1/evaluations`,
+})
+
+/**
+ * The same of one organization. Nothing is looked up: the document is public and may not tell which organizations exist.
+ * @throws Problem 404 for what cannot be an organization's name
+ */
+export const describeOrganization = (identifier: string, organization: string): Metadata => {
+  if (!v.is(OrganizationName, organization)) throw organizationNotFound()
+  return describeDecisionPoint(`${identifier}/${organization}`)
+}

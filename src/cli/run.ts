@@ -1,0 +1,48 @@
+import { styleText } from 'node:util'
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../platform/config.ts'
+import { DataDirInUse } from '../platform/db/data-dir-lock.ts'
+import { MigrationError } from '../platform/db/migrate.ts'
+import { isDatabaseAway } from '../platform/db/violation.ts'
+import { Problem } from '../platform/problem.ts'
+import { serveCommand } from './serve.ts'
+
+/** A failure a person can mend; its message is the one line they see. */
+export class CommandError extends Error {}
+
+/** Everything `latchkey` can do. */
+const program = () =>
+  new Command('latchkey')
+    .description('An authorization server for software that serves many organizations')
+    .exitOverride()
+    .showHelpAfterError('(latchkey --help tells more)')
+    .addCommand(serveCommand())
+
+/** The one line a failure ends with. */
+const lineOf = (error: unknown): string => {
+  if (error instanceof Problem) return error.detail
+  if (error instanceof ConfigError) return `a setting is malformed. ${error.message}`
+  if (
+    error instanceof DataDirInUse ||
+    error instanceof MigrationError ||
+    error instanceof CommandError
+  )
+    return error.message
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
+    return 'the port is in use; set PORT to another one'
+  if (isDatabaseAway(error))
+    return 'the database cannot be reached; is DATABASE_URL right and the server up?'
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+/** Runs a command line; answers the exit code. */
+export const run = async (args: readonly string[]): Promise<number> => {
+  try {
+    await program().parseAsync([...args], { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode
+    process.stderr.write(`${styleText('red', 'latchkey:')} ${lineOf(error)}\n`)
+    return 1
+  }
+}

@@ -1,0 +1,34 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type * as engineModule from '../../src/engine/engine.ts'
+
+/** A mistake to plant: a text of one file of the engine, and what takes its place. */
+export type Mistake = { readonly file: string; readonly text: string; readonly planted: string }
+
+const engineFolder = fileURLToPath(new URL('../../src/engine', import.meta.url))
+
+/**
+ * Runs `use` with a copy of the engine that has this mistake. The copy stands beside the tests, so that its
+ * imports of packages resolve. Throws an Error if the text does not stand in the file exactly once.
+ */
+export const withPlanted = async <Result>(
+  { file, text, planted }: Mistake,
+  use: (engine: typeof engineModule) => Promise<Result>,
+): Promise<Result> => {
+  const folder = mkdtempSync(fileURLToPath(new URL('.planted-', import.meta.url)))
+  try {
+    cpSync(engineFolder, folder, { recursive: true })
+    const source = readFileSync(join(folder, file), 'utf8')
+    const times = source.split(text).length - 1
+    if (times !== 1) throw new Error(`${file} holds the text ${times} times: ${text}`)
+    writeFileSync(
+      join(folder, file),
+      source.replace(text, () => planted),
+    )
+    const { href } = pathToFileURL(join(folder, 'engine.ts'))
+    return await use(await import(/* @vite-ignore */ href))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,119 @@
+import { createOperatorKey } from '../../src/api-keys/service.ts'
+import { createApp } from '../../src/app.ts'
+import { createEngine } from '../../src/engine/engine.ts'
+import { readPacks } from '../../src/node.ts'
+import type { Context } from '../../src/platform/context.ts'
+import { macKey } from '../../src/platform/crypto/mac.ts'
+import { type Log, silentLog } from '../../src/platform/log.ts'
+import { createMetrics } from '../../src/platform/metrics.ts'
+import { readShipped } from '../../src/platform/node/files.ts'
+import { installPacks } from '../../src/roles/service.ts'
+import { openTestDatabase, type TestDatabase } from './database.ts'
+
+/** A parsed answer. */
+export type Answer = {
+  status: number
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape
+  body: any
+  headers: Headers
+  /** `Latchkey-Revision`. */
+  revision: string | null
+}
+
+export type CallOptions = { key?: string | null; headers?: Record<string, string> }
+
+export type TestServer = Awaited<ReturnType<typeof startTestServer>>
+
+type ServerOptions = Partial<Parameters<typeof createApp>[0]> & {
+  log?: Log
+  database?: TestDatabase
+}
+
+/**
+ * The whole server on a database of its own, in this process: the real engine, the real packs, an operator's key. Several
+ * on one database are several nodes.
+ */
+export const startTestServer = async (options: ServerOptions = {}) => {
+  const database = options.database ?? (await openTestDatabase())
+  const { sql } = database
+  const log = options.log ?? silentLog
+  const auditKey = await macKey(new Uint8Array(32).fill(7))
+  const engine =
+    options.engine ?? createEngine({ modelText: await readShipped('model.conf'), verify: 'sample' })
+  const server = createApp({
+    sql,
+    log,
+    engine,
+    auditKey,
+    version: '0.0.0-test',
+    metrics: createMetrics(),
+    ...options,
+  })
+  const context: Context = {
+    sql,
+    log,
+    access: server.access,
+    auditKey,
+    actor: { subject: 'service:test', apiKeyId: null, organizationId: null, restrictedTo: null },
+    organizationId: '',
+    requestId: 'test-start',
+    now: options.now ?? (() => new Date()),
+  }
+  await installPacks(context, await readPacks())
+  const { token: adminKey } = await createOperatorKey(context, {
+    name: 'test',
+    role: 'super_admin',
+  })
+
+  /** `call('POST /v1/organizations', {…})`; with the operator's key unless another (or none) is named. */
+  const call = async (
+    what: string,
+    body?: unknown,
+    { key = adminKey, headers = {} }: CallOptions = {},
+  ) => {
+    const [method = 'GET', path = '/'] = what.split(' ')
+    const request: RequestInit = {
+      method,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    }
+    const response = await server.app.request(path, request)
+    const text = await response.text()
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    const answer: Answer = {
+      status: response.status,
+      body: isJson && text !== '' ? JSON.parse(text) : text,
+      headers: response.headers,
+      revision: response.headers.get('latchkey-revision'),
+    }
+    return answer
+  }
+
+  let organizations = 0
+  /** An organization of its own for one test, with its path, and a key for one of its roles or permissions. */
+  const newOrganization = async (owner = 'user:alice') => {
+    const slug = `o${Date.now().toString(36)}${organizations++}${Math.random().toString(36).slice(2, 6)}`
+    const { body } = await call('POST /v1/organizations', { name: slug, slug, owner })
+    const path = `/v1/organizations/${slug}`
+    const keyFor = async (holds: { roles?: string[]; permissions?: string[] }): Promise<string> =>
+      (await call(`POST ${path}/api-keys`, { name: 'test', ...holds })).body.secret
+    return { id: body.id as string, slug, path, keyFor }
+  }
+
+  return {
+    ...server,
+    sql,
+    database,
+    context,
+    adminKey,
+    call,
+    newOrganization,
+    drop: () => database.drop(),
+  }
+}
