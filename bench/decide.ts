@@ -220,6 +220,7 @@ type Held = {
   readonly hot: Drawn[]
   readonly grants: number
   readonly bytes: number
+  readonly residentBytes: number
   readonly estimated: number
   readonly compileMs: number
 }
@@ -259,6 +260,7 @@ const hold = async (sizes: readonly number[], count: number, extras: Extras): Pr
   const platform = engine.compilePlatform(templateLines())
   const policies: OrganizationPolicy[] = []
   const before = heldBytes()
+  const residentBefore = process.memoryUsage.rss()
   let compileMs = 0
   for (const [at, size] of sizes.entries()) {
     const { organizationId, lines } = remake(at, size, extras)
@@ -268,6 +270,7 @@ const hold = async (sizes: readonly number[], count: number, extras: Extras): Pr
     compileMs += performance.now() - started
   }
   const bytes = heldBytes() - before
+  const residentBytes = process.memoryUsage.rss() - residentBefore
   return {
     engine,
     policies,
@@ -276,6 +279,7 @@ const hold = async (sizes: readonly number[], count: number, extras: Extras): Pr
     hot: draw(sizes, sizes.length - 1, 1024, extras),
     grants: sizes.reduce((sum, size) => sum + size, 0),
     bytes,
+    residentBytes,
     estimated: policies.reduce((sum, policy) => sum + engine.bytes(policy), 0),
     compileMs,
   }
@@ -440,6 +444,7 @@ export const benchDecide = async (): Promise<BenchRow[]> => {
     200,
     `${grants} grants, ${policies.length} organizations`,
   )
+  row('resident memory', mix.residentBytes / grants, 'B/grant', null, 'grown while compiling')
   row('memory as the engine estimates it', mix.estimated / grants, 'B/grant', null, '')
   row(
     'compile',
@@ -475,6 +480,16 @@ export const benchDecide = async (): Promise<BenchRow[]> => {
   const teams = await holdTeams('off')
   const ofTeams = time(teams, teams.drawn)
   row('decide, roles of teams on single resources', ofTeams.medianUs, 'µs', null, spread(ofTeams))
+  const explainedTeams = timeEach(teams.drawn.slice(0, 200), ({ question }) => {
+    teams.engine.explain(teams.policies[0]!, question)
+  })
+  row(
+    'explain, roles of teams on single resources',
+    explainedTeams,
+    'µs',
+    null,
+    '2,500 for each team',
+  )
   const verified = await hold([100], 1024, PLAIN)
   const checking = createEngine({ modelText, verify: 'all' })
   const again = await checking.compileOrganization(

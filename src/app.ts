@@ -99,7 +99,7 @@ export const createApp = (options: AppOptions) => {
     ),
   )
   app.route('/', decisionRoutes(gate, policies))
-  app.route('/', authzenRoutes(gate, policies, options.publicUrl))
+  app.route('/', authzenRoutes(gate, policies, options))
   app.route('/v1', managementRoutes(gate))
   let document: ReturnType<typeof documentOf> | undefined
   app.get('/openapi.json', async (c) => {

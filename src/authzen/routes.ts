@@ -1,6 +1,7 @@
 import type { Context as HonoContext } from 'hono'
 import { resolver } from 'hono-openapi'
 import type { Policies } from '../decisions/service.ts'
+import type { Context } from '../platform/context.ts'
 import type { Gate } from '../platform/http/gate.ts'
 import { documented } from '../platform/http/permit.ts'
 import { requestIdOf } from '../platform/http/request-id.ts'
@@ -56,29 +57,19 @@ const METADATA = {
   ...PUBLIC,
 }
 
-type Answering = (
-  ...args: Parameters<typeof answerEvaluations>
-) => Promise<{ revision: string; body: object }>
-
-/** A single handler that opens the gate itself, as those of `/check`, for the same reason. */
-const handler = (gate: Gate, policies: Policies, answer: Answering) => async (c: HonoContext) => {
-  const context = await gate.open(c)
-  requireJson(c.req.raw.headers.get('content-type'))
-  const asked = {
-    organization: c.req.param('organization'),
-    body: parseJson(await readBody(c.req.raw)),
-  }
-  const { revision, body } = await answer(policies, context, asked)
-  return answered(body, { 'x-request-id': context.requestId, 'latchkey-revision': revision })
-}
+type Answer = (...asked: Parameters<typeof answerEvaluations>) => Promise<Answered>
+type Answered = { revision: string; body: object }
 
 const answered = (body: object, headers: Record<string, string>) =>
   new Response(JSON.stringify(body), {
     headers: { 'content-type': 'application/json', ...headers },
   })
 
+const decided = ({ requestId }: Context, { revision, body }: Answered) =>
+  answered(body, { 'x-request-id': requestId, 'latchkey-revision': revision })
+
 /** What may be cached by anybody. The id is set first, so that a refusal carries it, too. */
-const metadataHandler = (metadata: (c: HonoContext) => Metadata) => (c: HonoContext) => {
+const publishing = (metadata: (c: HonoContext) => Metadata) => (c: HonoContext) => {
   const requestId = requestIdOf(c.req.header('x-request-id'))
   c.set('requestId', requestId)
   return answered(metadata(c), {
@@ -105,23 +96,42 @@ const wellKnownPaths = (publicUrl: string | undefined) => {
   return [...new Set([path.replace(/\/$/, ''), ''])].map((each) => WELL_KNOWN + each)
 }
 
-/** Mounted at /. A path without an organization is about that of the caller's key. */
-export const authzenRoutes = (gate: Gate, policies: Policies, publicUrl: string | undefined) => {
+/** What of the server's options concerns AuthZEN. */
+export type AuthzenOptions = {
+  publicUrl?: string | undefined
+  storedOnlyAttributes?: readonly string[] | undefined
+}
+
+/**
+ * Mounted at /. A path without an organization is about that of the caller's key. As with `/check`, single handlers open
+ * the gate themselves.
+ */
+export const authzenRoutes = (
+  gate: Gate,
+  policies: Policies,
+  { publicUrl, storedOnlyAttributes }: AuthzenOptions,
+) => {
+  const storedOnly = new Set(storedOnlyAttributes)
+  const asking = (answer: Answer) => async (c: HonoContext) => {
+    const context = await gate.open(c)
+    requireJson(c.req.raw.headers.get('content-type'))
+    const body = parseJson(await readBody(c.req.raw))
+    const organization = c.req.param('organization')
+    return decided(context, await answer(policies, context, { organization, body, storedOnly }))
+  }
+  const evaluation = () => documented(asking(answerEvaluation), EVALUATION)
+  const evaluations = () => documented(asking(answerEvaluations), EVALUATIONS)
   const routes = router()
-  for (const base of ['/access/v1', '/:organization/access/v1']) {
-    const [single, batch] = [answerEvaluation, answerEvaluations].map((answer) =>
-      handler(gate, policies, answer),
-    )
-    routes.post(`${base}/evaluation`, documented(single!, EVALUATION))
-    routes.post(`${base}/evaluations`, documented(batch!, EVALUATIONS))
-  }
-  for (const path of wellKnownPaths(publicUrl)) {
-    const ofServer = metadataHandler((c) => describeDecisionPoint(identifierOf(publicUrl, c)))
-    const ofOrganization = metadataHandler((c) =>
-      describeOrganization(identifierOf(publicUrl, c), nameIn(c)),
-    )
-    routes.get(path, documented(ofServer, METADATA))
-    routes.get(`${path}/:organization`, documented(ofOrganization, METADATA))
-  }
+    .post('/access/v1/evaluation', evaluation())
+    .post('/access/v1/evaluations', evaluations())
+    .post('/:organization/access/v1/evaluation', evaluation())
+    .post('/:organization/access/v1/evaluations', evaluations())
+  const ofServer = (c: HonoContext) => describeDecisionPoint(identifierOf(publicUrl, c))
+  const ofOrganization = (c: HonoContext) =>
+    describeOrganization(identifierOf(publicUrl, c), nameIn(c))
+  for (const path of wellKnownPaths(publicUrl))
+    routes
+      .get(path, documented(publishing(ofServer), METADATA))
+      .get(`${path}/:organization`, documented(publishing(ofOrganization), METADATA))
   return routes
 }

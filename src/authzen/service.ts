@@ -26,19 +26,25 @@ import {
  * endpoints say 422, and why is told there only.
  */
 
-/** Who asks what, where: a path's organization, or none where the caller's key says it. */
-type Asked = { organization: string | undefined; body: unknown }
+/** What the operator of this server decides about the properties that callers send. */
+export type AuthzenSettings = {
+  /** Attributes of which only the stored value counts: `subject.role`, `resource.owner`. */
+  storedOnly: ReadonlySet<string>
+}
+
+/** A body, and the organization its path names, if it names one. */
+type Asked = AuthzenSettings & { organization: string | undefined; body: unknown }
 type Answered<Body> = { revision: string; body: Body }
 
 /** One question. @throws Problem 400, 403, 404 */
 export const answerEvaluation = async (
   policies: Policies,
   context: Context,
-  { organization, body }: Asked,
+  asked: Asked,
 ): Promise<Answered<Decision>> => {
-  const state = await openPolicy(policies, context, organization)
-  const answer = decideOn(policies, state, parse(EvaluationRequest, body), context.now().getTime())
-  return { revision: state.token, body: answer }
+  const policy = await openPolicy(policies, context, asked)
+  const answer = decide(policy, parse(EvaluationRequest, asked.body))
+  return { revision: policy.state.token, body: answer }
 }
 
 /** The answer that ends a batch early. */
@@ -52,51 +58,51 @@ const ENDS_AT: Record<Semantic, boolean | undefined> = {
 export const answerEvaluations = async (
   policies: Policies,
   context: Context,
-  { organization, body }: Asked,
+  asked: Asked,
 ): Promise<Answered<EvaluationsAnswer>> => {
-  const state = await openPolicy(policies, context, organization)
-  const nowMs = context.now().getTime()
-  const { evaluations, options, ...defaults } = parse(EvaluationsRequest, body)
-  if (!evaluations?.length) {
-    const answer = decideOn(policies, state, parse(EvaluationRequest, defaults), nowMs)
-    return { revision: state.token, body: answer }
-  }
+  const policy = await openPolicy(policies, context, asked)
+  const revision = policy.state.token
+  const { evaluations, options, ...defaults } = parse(EvaluationsRequest, asked.body)
+  if (!evaluations?.length)
+    return { revision, body: decide(policy, parse(EvaluationRequest, defaults)) }
   refuseRepeated(defaults, evaluations.length)
   const endsAt = ENDS_AT[options?.evaluations_semantic ?? 'execute_all']
   const answers: Decision[] = []
   for (const item of evaluations) {
-    const answer = answerItem(policies, state, { defaults, item, nowMs })
+    const answer = decideItem(policy, defaults, item)
     answers.push(answer)
     if (answer.decision === endsAt) break
   }
-  return { revision: state.token, body: { evaluations: answers } }
+  return { revision, body: { evaluations: answers } }
 }
 
+/** An organization's policy at one instant, opened for one request. */
+type OpenPolicy = AuthzenSettings & { policies: Policies; state: OrganizationState; nowMs: number }
+
 /** The policy of the organization that is named, else of the one the caller's key belongs to. */
-const openPolicy = (policies: Policies, context: Context, named: string | undefined) => {
-  const organization = named ?? context.actor.organizationId
-  if (organization === null)
+const openPolicy = async (
+  policies: Policies,
+  context: Context,
+  { organization = context.actor.organizationId ?? undefined, storedOnly }: Asked,
+): Promise<OpenPolicy> => {
+  if (organization === undefined)
     throw new Problem(
       'invalid',
       'organization-needed',
       'This caller belongs to no single organization; ask at /{organization}/access/v1/….',
     )
   if (!v.is(OrganizationName, organization)) throw organizationNotFound()
-  return openTo(policies, context, { organization })
+  const state = await openTo(policies, context, { organization })
+  return { policies, state, nowMs: context.now().getTime(), storedOnly }
 }
 
 const organizationNotFound = () =>
   new Problem('not-found', 'organization-not-found', 'There is no such organization.')
 
 /** Every item is read with what it inherits, so that defaults nobody uses may be incomplete. */
-const answerItem = (
-  policies: Policies,
-  state: OrganizationState,
-  { defaults, item, nowMs }: { defaults: Parts; item: unknown; nowMs: number },
-): Decision => {
+const decideItem = (policy: OpenPolicy, defaults: Parts, item: unknown): Decision => {
   try {
-    const request = parse(EvaluationRequest, withDefaults(defaults, parse(Parts, item)))
-    return decideOn(policies, state, request, nowMs)
+    return decide(policy, parse(EvaluationRequest, withDefaults(defaults, parse(Parts, item))))
   } catch (error) {
     if (!(error instanceof Problem) || error.kind !== 'invalid') throw error
     return { decision: false, context: { error: { status: 400, message: faultIn(error) } } }
@@ -114,19 +120,15 @@ const withDefaults = (defaults: Parts, item: Parts): Parts => ({
   context: item.context ?? defaults.context,
 })
 
-const decideOn = (
-  policies: Policies,
-  state: OrganizationState,
-  request: EvaluationRequest,
-  nowMs: number,
-): Decision => {
-  const ask = askOf(state, request)
+const decide = (policy: OpenPolicy, request: EvaluationRequest): Decision => {
+  const ask = askOf(policy, request)
+  const { policies, state, nowMs } = policy
   return { decision: ask !== undefined && evaluate(policies, state, ask, nowMs).allowed }
 }
 
 /** The question in our words, or nothing for one that can only be denied. */
 const askOf = (
-  state: OrganizationState,
+  { state, storedOnly }: OpenPolicy,
   { subject, action, resource, context }: EvaluationRequest,
 ): Ask | undefined => {
   // The first colon splits: with one in a type, `a:b` and `c` would be the permission of `a` and `b:c`.
@@ -142,13 +144,26 @@ const askOf = (
     resourceId: resource.id,
     workspaceId: null,
     context: context ?? undefined,
-    subjectProperties: subject.properties ?? undefined,
-    resourceProperties: resource.properties ?? undefined,
+    subjectProperties: said('subject', subject.properties, storedOnly),
+    resourceProperties: said('resource', resource.properties, storedOnly),
     actionProperties: action.properties ?? undefined,
   }
 }
 
 const isTooLong = (text: string) => text.length > ID_BYTES_MAX
+
+/** What a caller says of an entity, without what only the store may say. */
+const said = (
+  entity: 'subject' | 'resource',
+  properties: Record<string, unknown> | null | undefined,
+  storedOnly: ReadonlySet<string>,
+) => {
+  if (!properties || storedOnly.size === 0) return properties ?? undefined
+  const trusted = Object.entries(properties).filter(
+    ([name]) => !storedOnly.has(`${entity}.${name}`),
+  )
+  return Object.fromEntries(trusted)
+}
 
 /** Values that the items of a batch may inherit, all counted: conditions read them anew for every item. */
 const REPEATED_VALUES_MAX = 1_000_000

@@ -1,0 +1,415 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startTestServer, type TestServer } from './support/server.ts'
+
+/** Routes that need no caller, and why that is right. */
+const PUBLIC = new Set([
+  'GET /healthz', // says nothing but that the process runs
+  'GET /readyz',
+  'GET /metrics', // no subject or resource in it; keep it inside by the network
+  'GET /openapi.json',
+  'GET /docs',
+  'GET /docs/rapidoc.js',
+  'GET /.well-known/authzen-configuration', // tells no organization apart from an invented one
+  'GET /.well-known/authzen-configuration/:organization',
+])
+
+type Route = { method: string; path: string }
+type Operation = {
+  'x-permission'?: string
+  'x-no-permission'?: string
+  'x-permission-asked-at'?: string
+}
+
+let server: TestServer
+let routes: Route[]
+let operations: Map<string, Operation>
+
+const nameOf = ({ method, path }: Route) => `${method} ${path}`
+const isWrite = ({ method }: Route) => method !== 'GET'
+
+beforeAll(async () => {
+  server = await startTestServer()
+  const seen = new Map(
+    server.app.routes
+      .filter(({ method }) => method !== 'ALL')
+      .map(({ method, path }) => [`${method} ${path}`, { method, path }]),
+  )
+  routes = [...seen.values()]
+  const { body } = await server.call('GET /openapi.json')
+  operations = new Map(
+    Object.entries(body.paths as Record<string, Record<string, Operation>>).flatMap(
+      ([path, methods]) =>
+        Object.entries(methods).map(([method, operation]): [string, Operation] => [
+          `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`,
+          operation,
+        ]),
+    ),
+  )
+})
+afterAll(() => server.drop())
+
+/** What a path's parameters are replaced by; the organization is given. */
+const filled = (path: string, organization: string, over: Record<string, string> = {}) =>
+  path.replace(/:(\w+)/g, (_, name: string) => {
+    const values: Record<string, string> = {
+      organization,
+      workspace: 'lab',
+      user: 'bob',
+      name: 'lead',
+      team: 'eng',
+      type: 'scenario',
+      id: /grants/.test(path)
+        ? `grt_${'0'.repeat(26)}`
+        : /api-keys/.test(path)
+          ? `key_${'0'.repeat(25)}1`
+          : '42',
+      ...over,
+    }
+    return values[name] ?? name
+  })
+
+const managed = () => routes.filter((route) => !PUBLIC.has(nameOf(route)))
+const ofOrganization = () => managed().filter(({ path }) => path.includes(':organization'))
+
+describe('every route', () => {
+  test('is documented with its permission, or with the reason why it needs none', () => {
+    const undocumented = managed().filter((route) => {
+      const operation = operations.get(nameOf(route))
+      return !operation?.['x-permission'] && !operation?.['x-no-permission']
+    })
+    expect(undocumented.map(nameOf)).toEqual([])
+  })
+
+  test('names only permissions that exist', async () => {
+    const { body } = await server.call('GET /v1/permissions?limit=200')
+    const known = new Set(body.items.map(({ key }: { key: string }) => key))
+    const named = [...operations.values()].flatMap(
+      (operation) => operation['x-permission']?.split(' or ') ?? [],
+    )
+    expect(named.filter((permission) => !known.has(permission))).toEqual([])
+  })
+
+  test('asks who is calling: 401 as problem+json, without and with a wrong key', async () => {
+    for (const route of managed())
+      for (const key of [null, `lk_${'0'.repeat(26)}_${'a'.repeat(43)}`, 'nonsense']) {
+        const answer = await server.call(
+          `${route.method} ${filled(route.path, 'nowhere')}`,
+          isWrite(route) ? {} : undefined,
+          { key },
+        )
+        expect([nameOf(route), answer.status, answer.body.code]).toEqual([
+          nameOf(route),
+          401,
+          'unauthenticated',
+        ])
+        expect(answer.headers.get('content-type')).toBe('application/problem+json')
+        expect(answer.headers.get('www-authenticate')).toContain('Bearer')
+        expect(answer.headers.get('x-request-id')).toBeTruthy()
+      }
+  })
+
+  test('hides every organization from the keys of another: the same 404 as for none', async () => {
+    const [mine, theirs] = [
+      await server.newOrganization(),
+      await server.newOrganization('user:eve'),
+    ]
+    const key = await mine.keyFor({ roles: ['admin'] })
+    for (const route of ofOrganization()) {
+      const ask = async (organization: string) => {
+        const { status, body } = await server.call(
+          `${route.method} ${filled(route.path, organization)}`,
+          isWrite(route) ? {} : undefined,
+          { key },
+        )
+        return { status, code: body.code, detail: body.detail }
+      }
+      const [foreign, byId, none] = [
+        await ask(theirs.slug),
+        await ask(theirs.id),
+        await ask('nowhere'),
+      ]
+      expect([nameOf(route), foreign.status]).toEqual([nameOf(route), 404])
+      expect([foreign, byId]).toEqual([none, none])
+    }
+  })
+
+  test('refuses a caller without its permission, and names it', async () => {
+    const organization = await server.newOrganization()
+    await server.call(`POST ${organization.path}/workspaces`, { name: 'Lab', slug: 'lab' })
+    const key = await organization.keyFor({ permissions: ['template:rate'] })
+    for (const route of ofOrganization()) {
+      const permission = operations.get(nameOf(route))?.['x-permission']
+      if (!permission) continue
+      const path = filled(route.path, organization.slug)
+      const answer = await server.call(`${route.method} ${path}`, isWrite(route) ? {} : undefined, {
+        key,
+      })
+      expect([nameOf(route), answer.status]).toEqual([nameOf(route), 403])
+      expect(permission.split(' or ')).toContain(answer.body.permission)
+      expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    }
+    for (const route of managed().filter(
+      ({ path }) => path.startsWith('/v1/') && !path.includes(':organization'),
+    )) {
+      if (!operations.get(nameOf(route))?.['x-permission']) continue
+      const answer = await server.call(`${route.method} ${filled(route.path, '')}`, {}, { key })
+      expect([nameOf(route), answer.status]).toEqual([nameOf(route), 403])
+    }
+  })
+
+  test('refuses an unknown member in a body or a query, and names the place', async () => {
+    const organization = await server.newOrganization()
+    await server.call(`POST ${organization.path}/workspaces`, { name: 'Lab', slug: 'lab' })
+    for (const route of managed().filter(({ path }) => !path.includes('/access/v1/'))) {
+      const operation = operations.get(nameOf(route)) as Operation & {
+        requestBody?: unknown
+        parameters?: { in: string }[]
+      }
+      const path = filled(route.path, organization.slug)
+      const asksBody = operation.requestBody !== undefined
+      const asksQuery = operation.parameters?.some((parameter) => parameter.in === 'query')
+      if (asksBody) {
+        const answer = await server.call(`${route.method} ${path}`, { wizard: 1 })
+        expect([nameOf(route), answer.status]).toEqual([nameOf(route), 400])
+        expect(answer.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toContain(
+          '/wizard',
+        )
+      } else if (asksQuery) {
+        const answer = await server.call(`${route.method} ${path}?wizard=1`)
+        expect([nameOf(route), answer.status, answer.body.errors?.[0]?.pointer]).toEqual([
+          nameOf(route),
+          400,
+          '/wizard',
+        ])
+      }
+    }
+  })
+
+  test('takes JSON only, and says where it is not JSON', async () => {
+    const organization = await server.newOrganization()
+    await server.call(`POST ${organization.path}/workspaces`, { name: 'Lab', slug: 'lab' })
+    for (const route of managed().filter(
+      (each) => (operations.get(nameOf(each)) as { requestBody?: unknown }).requestBody,
+    )) {
+      const what = `${route.method} ${filled(route.path, organization.slug)}`
+      const malformed = await server.call(what, '{"a":')
+      expect([nameOf(route), malformed.status, malformed.body.code]).toEqual([
+        nameOf(route),
+        400,
+        'malformed-request',
+      ])
+      const text = await server.call(what, 'a=1', {
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      })
+      expect([nameOf(route), text.status]).toEqual([nameOf(route), 415])
+    }
+  })
+
+  test('echoes the request id', async () => {
+    const headers = { 'x-request-id': 'req-42' }
+    for (const route of routes.filter(
+      ({ path }) => path !== '/metrics' && !PUBLIC.has(nameOf({ method: 'GET', path })),
+    )) {
+      const answer = await server.call(
+        `${route.method} ${filled(route.path, 'nowhere')}`,
+        undefined,
+        { headers },
+      )
+      expect([nameOf(route), answer.headers.get('x-request-id')]).toEqual([nameOf(route), 'req-42'])
+    }
+  })
+
+  test('answers 405 with Allow for a method it does not take, 404 for a path that is none', async () => {
+    const answer = await server.call('GET /check')
+    expect([answer.status, answer.headers.get('allow'), answer.body.code]).toEqual([
+      405,
+      'POST',
+      'method-not-allowed',
+    ])
+    const none = await server.call('GET /nothing/here')
+    expect([none.status, none.body.code]).toEqual([404, 'path-not-found'])
+  })
+})
+
+describe('every change', () => {
+  /** One request that changes something, per route that can. */
+  const CHANGES: Record<string, (o: Prepared) => [what: string, body?: unknown]> = {
+    'POST /v1/permissions': () => [
+      'POST /v1/permissions',
+      { key: `wand:swing-${Date.now()}`, scope: 'workspace' },
+    ],
+    'PUT /v1/resource-types/:type': () => [
+      `PUT /v1/resource-types/wand-${Date.now()}`,
+      { strict: true },
+    ],
+    'POST /v1/organizations': () => [
+      'POST /v1/organizations',
+      { name: `New ${Date.now()}`, owner: 'user:zoe' },
+    ],
+    'PATCH /v1/organizations/:organization': ({ path }) => [`PATCH ${path}`, { name: 'Other' }],
+    'DELETE /v1/organizations/:organization': ({ path }) => [`DELETE ${path}`],
+    'POST /v1/organizations/:organization/suspend': ({ path }) => [
+      `POST ${path}/suspend`,
+      { reason: 'unpaid' },
+    ],
+    'POST /v1/organizations/:organization/reactivate': ({ path }) => [`POST ${path}/reactivate`],
+    'PUT /v1/organizations/:organization/members/:user': ({ path }) => [
+      `PUT ${path}/members/carol`,
+      { roles: ['viewer'] },
+    ],
+    'PATCH /v1/organizations/:organization/members/:user': ({ path }) => [
+      `PATCH ${path}/members/bob`,
+      { roles: ['member'] },
+    ],
+    'DELETE /v1/organizations/:organization/members/:user': ({ path }) => [
+      `DELETE ${path}/members/bob`,
+    ],
+    'PUT /v1/organizations/:organization/roles/:name': ({ path }) => [
+      `PUT ${path}/roles/chief`,
+      { permissions: ['scenario:read'] },
+    ],
+    'DELETE /v1/organizations/:organization/roles/:name': ({ path }) => [
+      `DELETE ${path}/roles/lead`,
+    ],
+    'POST /v1/organizations/:organization/roles/:name/copy': ({ path }) => [
+      `POST ${path}/roles/viewer/copy`,
+      { name: 'seer' },
+    ],
+    'PUT /v1/organizations/:organization/teams/:team': ({ path }) => [
+      `PUT ${path}/teams/eng`,
+      { name: 'Engineering' },
+    ],
+    'DELETE /v1/organizations/:organization/teams/:team': ({ path }) => [
+      `DELETE ${path}/teams/eng`,
+    ],
+    'PUT /v1/organizations/:organization/teams/:team/members/:user': ({ path }) => [
+      `PUT ${path}/teams/eng/members/alice`,
+    ],
+    'DELETE /v1/organizations/:organization/teams/:team/members/:user': ({ path }) => [
+      `DELETE ${path}/teams/eng/members/bob`,
+    ],
+    'POST /v1/organizations/:organization/workspaces': ({ path }) => [
+      `POST ${path}/workspaces`,
+      { name: 'Two' },
+    ],
+    'PATCH /v1/organizations/:organization/workspaces/:workspace': ({ path }) => [
+      `PATCH ${path}/workspaces/lab`,
+      { name: 'L' },
+    ],
+    'DELETE /v1/organizations/:organization/workspaces/:workspace': ({ path }) => [
+      `DELETE ${path}/workspaces/lab?confirm=Lab`,
+    ],
+    'PUT /v1/organizations/:organization/workspaces/:workspace/members/:user': ({ path }) => [
+      `PUT ${path}/workspaces/lab/members/bob`,
+      { roles: ['user'] },
+    ],
+    'DELETE /v1/organizations/:organization/workspaces/:workspace/members/:user': ({ path }) => [
+      `DELETE ${path}/workspaces/lab/members/alice`,
+    ],
+    'PUT /v1/organizations/:organization/resources/:type/:id': ({ path }) => [
+      `PUT ${path}/resources/scenario/43`,
+      { workspace: 'lab' },
+    ],
+    'DELETE /v1/organizations/:organization/resources/:type/:id': ({ path }) => [
+      `DELETE ${path}/resources/scenario/42`,
+    ],
+    'POST /v1/organizations/:organization/grants': ({ path }) => [
+      `POST ${path}/grants`,
+      { subject: 'user:bob', role: 'editor-in-chief' },
+    ],
+    'PATCH /v1/organizations/:organization/grants/:id': ({ path, grant }) => [
+      `PATCH ${path}/grants/${grant}`,
+      { reason: 'because' },
+    ],
+    'DELETE /v1/organizations/:organization/grants/:id': ({ path, grant }) => [
+      `DELETE ${path}/grants/${grant}`,
+    ],
+    'POST /v1/organizations/:organization/api-keys': ({ path }) => [
+      `POST ${path}/api-keys`,
+      { name: 'ci', roles: ['viewer'] },
+    ],
+    'DELETE /v1/organizations/:organization/api-keys/:id': ({ path, apiKey }) => [
+      `DELETE ${path}/api-keys/${apiKey}`,
+    ],
+    'POST /v1/organizations/:organization/api-keys/:id/rotate': ({ path, apiKey }) => [
+      `POST ${path}/api-keys/${apiKey}/rotate`,
+      {},
+    ],
+    'POST /v1/organizations/:organization/import': ({ path }) => [
+      `POST ${path}/import`,
+      { teams: [{ slug: 'new', members: [] }] },
+    ],
+  }
+  /** Routes that only ask, and one that only a person can take (test/members/routes.test.ts has it). */
+  const ASKING = /^POST (\/check(\/batch)?|.*\/access\/v1\/evaluations?|.*\/leave)$/
+
+  type Prepared = { path: string; id: string; grant: string; apiKey: string }
+
+  const prepare = async (): Promise<Prepared> => {
+    const { path, id } = await server.newOrganization()
+    await server.call(`POST ${path}/workspaces`, { name: 'Lab', slug: 'lab' })
+    await server.call(`PUT ${path}/members/bob`, { roles: ['viewer'] })
+    await server.call(`PUT ${path}/roles/lead`, { permissions: ['scenario:read'] })
+    await server.call(`PUT ${path}/roles/editor-in-chief`, { permissions: ['scenario:update'] })
+    await server.call(`PUT ${path}/teams/eng`, {})
+    await server.call(`PUT ${path}/teams/eng/members/bob`)
+    await server.call(`PUT ${path}/workspaces/lab/members/alice`, { roles: ['guest'] })
+    await server.call(`PUT ${path}/resources/scenario/42`, {})
+    const grant = await server.call(`POST ${path}/grants`, {
+      subject: 'user:bob',
+      permission: 'scenario:execute',
+    })
+    const key = await server.call(`POST ${path}/api-keys`, { name: 'k', roles: ['viewer'] })
+    return { path, id, grant: grant.body.id, apiKey: key.body.id }
+  }
+
+  test('leaves one event with its request id in the same transaction, and answers its revision', async () => {
+    const writes = managed().filter((route) => isWrite(route) && !ASKING.test(nameOf(route)))
+    expect(writes.map(nameOf).filter((name) => !CHANGES[name])).toEqual([])
+    for (const route of writes) {
+      const prepared = await prepare()
+      const [what, body] = CHANGES[nameOf(route)]!(prepared)
+      const requestId = `change-${Math.random()}`
+      const answer = await server.call(what, body, { headers: { 'x-request-id': requestId } })
+      expect([nameOf(route), answer.status, answer.status < 300]).toEqual([
+        nameOf(route),
+        answer.status,
+        true,
+      ])
+      const events =
+        await server.sql`select log, event, actor, revision, body from audit_events where request_id = ${requestId}`
+      expect([nameOf(route), events.length]).toEqual([nameOf(route), 1])
+      expect(answer.revision).toBeTruthy()
+      const [, revision, platform] = answer.revision!.split('.')
+      expect(Number.parseInt((events[0]!.log === 'platform' ? platform : revision)!, 36)).toBe(
+        events[0]!.revision,
+      )
+      expect(JSON.parse(events[0]!.body as string)).toMatchObject({
+        requestId,
+        event: events[0]!.event,
+      })
+      expect(events[0]!.body).not.toMatch(/lk_[0-9a-z]{26}_/)
+    }
+  })
+
+  test('that is refused leaves neither event nor revision', async () => {
+    const { path, id } = await prepare()
+    const state = async () => {
+      const [row] =
+        await server.sql`select revision, (select count(*) from audit_events where log = ${id}) as events
+        from organizations where id = ${id}`
+      return row
+    }
+    const before = await state()
+    const refused = [
+      await server.call(`POST ${path}/grants`, { subject: 'user:bob', role: 'wizard' }),
+      await server.call(`POST ${path}/grants`, { subject: 'user:nobody', role: 'lead' }),
+      await server.call(`PUT ${path}/members/alice`, { roles: ['viewer'] }),
+      await server.call(`PUT ${path}/teams/eng`, { parent: 'eng' }),
+      await server.call(`DELETE ${path}/roles/admin`),
+      await server.call(`PUT ${path}/resources/nosuchtype/1`, {}),
+    ]
+    expect(refused.map(({ status }) => status)).toEqual([422, 422, 409, 422, 409, 422])
+    expect(await state()).toEqual(before)
+  })
+})
