@@ -416,25 +416,6 @@ export const benchDecide = async (): Promise<BenchRow[]> => {
   const row = (name: string, value: number, unit: string, target: number | null, note: string) =>
     rows.push({ name, value: Number(value.toPrecision(3)), unit, target, note })
 
-  const few = await hold(small(100), 1024, PLAIN)
-  const many = await hold(small(10_000), 1024, PLAIN)
-  const turns = Array.from({ length: 5 }, () => [
-    time(few, few.hot, 1).medianUs,
-    time(many, many.hot, 1).medianUs,
-  ])
-  const [fewUs, manyUs] = [0, 1].map(
-    (at) => turns.map((turn) => turn[at]!).sort((a, b) => a - b)[2]!,
-  )
-  row(
-    'growth from 10k to 1M grants, one organization',
-    manyUs! / fewUs!,
-    'x',
-    1.5,
-    `${fewUs!.toFixed(2)} → ${manyUs!.toFixed(2)} µs, medians of 5 turns each`,
-  )
-  few.policies.length = 0
-  many.policies.length = 0
-
   const mix = await hold(sizesOfMix(1_000_000), 65_536, PLAIN)
   const { engine, grants, policies, questions } = mix
   row(
@@ -470,6 +451,25 @@ export const benchDecide = async (): Promise<BenchRow[]> => {
   })
   row('explain', explained, 'µs', null, 'small organization')
   mix.policies.length = 0
+
+  const few = await hold(small(100), 1024, PLAIN)
+  const many = await hold(small(10_000), 1024, PLAIN)
+  const turns = Array.from({ length: 5 }, () => [
+    time(few, few.hot, 1).medianUs,
+    time(many, many.hot, 1).medianUs,
+  ])
+  const [fewUs, manyUs] = [0, 1].map(
+    (at) => turns.map((turn) => turn[at]!).sort((a, b) => a - b)[2]!,
+  )
+  row(
+    'growth from 10k to 1M grants, one organization',
+    manyUs! / fewUs!,
+    'x',
+    1.5,
+    `${fewUs!.toFixed(2)} → ${manyUs!.toFixed(2)} µs, medians of 5 turns each`,
+  )
+  few.policies.length = 0
+  many.policies.length = 0
 
   const full = await hold(sizesOfMix(1_000_000), 65_536, { conditional: true, expiring: true })
   row('memory held, 5 % conditional and 5 % expiring', full.bytes / full.grants, 'B/grant', 200, '')

@@ -33,9 +33,7 @@ export const openDatabase = async (config: Config, log: Log): Promise<OpenDataba
     return { sql, kind: 'server', close: () => sql.end({ timeout: 5 }) }
   }
   const embedded = await startEmbedded({ dataDir: config.DATA_DIR })
-  // One connection: the embedded database has one session, and its socket server mixes up the messages of several
-  // (docs/decisions/0001-one-embedded-connection.md).
-  const sql = connect(embedded.target, { connectionsMax: 1, onNotice })
+  const sql = connect(embedded.target, { onNotice })
   const close = async () => {
     await sql.end({ timeout: 5 })
     await embedded.stop()

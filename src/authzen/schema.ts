@@ -39,7 +39,7 @@ export type Parts = v.InferOutput<typeof Parts>
 /** Questions one batch may hold. */
 export const EVALUATIONS_MAX = 1000
 
-export const Semantic = v.picklist(
+const Semantic = v.picklist(
   ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'],
   'must be execute_all, deny_on_first_deny or permit_on_first_permit',
 )

@@ -63,10 +63,10 @@ export type IndexedPolicy = {
 const NO_SUBJECTS: Sources['own'] = new Map()
 
 const createPlace = (names: Names, views: Views, code: number): Place => ({
+  views,
+  code,
   names,
   workspaceId: names.workspaces[code - 1] ?? null,
-  code,
-  views,
   closures: null,
 })
 
@@ -79,29 +79,30 @@ const createHere = (store: LineStore): Place => {
 
 /** The platform's lines, ready for questions at the platform and for organizations to stand on. */
 export const indexPlatform = (store: LineStore): IndexedPolicy => {
-  const policy: Omit<IndexedPolicy, 'platform'> & { platform?: IndexedPolicy } = {
+  type Unfinished = Omit<IndexedPolicy, 'platform'> & { platform: IndexedPolicy | null }
+  const policy: Unfinished = {
     organizationId: null,
-    store,
-    sources: { own: NO_SUBJECTS, platform: store.subjects },
-    sharedClosures: new Map(),
     version: store.version,
+    store,
     here: createHere(store),
     workspaces: [],
+    platform: null,
+    sources: { own: NO_SUBJECTS, platform: store.subjects },
+    sharedClosures: new Map(),
   }
-  policy.platform = policy as IndexedPolicy
-  return policy as IndexedPolicy
+  return Object.assign(policy, { platform: policy as IndexedPolicy })
 }
 
 /** An organization's lines over the platform's. Takes no time: everything is compiled when first asked. */
 export const indexOrganization = (platform: IndexedPolicy, store: LineStore): IndexedPolicy => ({
   organizationId: store.organizationId,
+  version: store.version,
   store,
+  here: createHere(store),
+  workspaces: [],
   platform,
   sources: { own: store.subjects, platform: platform.store.subjects },
   sharedClosures: platform.sharedClosures,
-  version: store.version,
-  here: createHere(store),
-  workspaces: [],
 })
 
 const forgetAllViews = (policy: IndexedPolicy): void => {

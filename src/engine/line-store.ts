@@ -56,13 +56,13 @@ export const findWorkspace = (
 }
 
 export const createLineStore = (organizationId: string | null, symbols: Symbols): LineStore => ({
+  version: 0,
+  workspaces: [],
   organizationId,
   symbols,
-  workspaces: [],
   subjects: new Map(),
   lines: 0,
   bytes: 600,
-  version: 0,
   changes: [],
   heldOddly: new Set(),
 })

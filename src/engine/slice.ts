@@ -13,21 +13,28 @@ const lives = ({ expiresAtMs }: Line, nowMs: number) => expiresAtMs === null || 
 const storesOf = ({ store, platform }: IndexedPolicy, organizationId: string | null) =>
   organizationId === null || platform.store === store ? [platform.store] : [platform.store, store]
 
+/** A role on another resource gives nothing; a team may hold thousands, and each would be a domain for Casbin. */
+const isOnOther = (line: Line, { type, id }: Question) =>
+  line.kind === 'role' &&
+  line.resource !== null &&
+  (line.resource.type !== type || line.resource.id !== id)
+
 /**
  * Every line that holds at this time and is one of the subjects', or of a role or team that can be reached from
- * them in any place.
+ * them in any place; without roles on other resources than the one in question.
  */
 export const reachableLines = (
   policy: IndexedPolicy,
   subjects: readonly string[],
-  { organizationId, nowMs }: Pick<Question, 'organizationId' | 'nowMs'>,
+  question: Question,
 ): Line[] => {
+  const { organizationId, nowMs } = question
   const lines: Line[] = []
   const reached = new Set(subjects)
   for (const subject of reached)
     for (const store of storesOf(policy, organizationId))
       for (const line of linesOfSubject(store, subject)) {
-        if (!lives(line, nowMs)) continue
+        if (!lives(line, nowMs) || isOnOther(line, question)) continue
         lines.push(line)
         if (line.kind === 'role') reached.add(line.holds)
       }

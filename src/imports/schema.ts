@@ -26,18 +26,16 @@ export type Kind = (typeof KINDS)[number]
 const roleNames = (most: number) =>
   v.pipe(v.array(RoleName), v.maxLength(most, `must list at most ${most} roles`))
 
-// What PostgreSQL's JSON cannot hold, besides what the schemas of the single endpoints refuse already.
-const storable = <Value>(read: (value: Value) => unknown) =>
-  v.check<Value, string>(
-    (value) => isStorable(JSON.stringify(read(value)) ?? ''),
-    'must be well-formed text without U+0000',
-  )
+/** PostgreSQL's JSON holds neither U+0000 nor half of a surrogate pair. */
 const isStorable = (json: string) =>
   !/\\u(?:0000|d[89a-f])/i.test(json) || !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(json)
 
 const StoredAttributes = v.pipe(
   Attributes,
-  storable((attributes) => attributes),
+  v.check(
+    (attributes) => isStorable(JSON.stringify(attributes)),
+    'must be well-formed text without U+0000',
+  ),
 )
 
 /** A custom role. */
@@ -97,7 +95,9 @@ export const ImportedResource = v.strictObject({
 export const ImportedGrant = v.pipe(
   v.strictObject({
     ...CreateGrant.entries,
-    effect: v.optional(v.picklist(['allow', 'deny'], 'must be allow or deny'), 'allow'),
+    reason: v.optional(
+      v.nullable(v.pipe(Description, v.maxLength(280, 'must have at most 280 characters'))),
+    ),
     roleScope: v.optional(
       v.picklist(['organization', 'workspace'], 'must be organization or workspace'),
     ),
@@ -106,7 +106,6 @@ export const ImportedGrant = v.pipe(
     ({ role, permission }) => !role !== !permission,
     'must have exactly one of role and permission',
   ),
-  storable(({ reason }) => reason ?? ''),
 )
 
 export type ImportedRole = v.InferOutput<typeof ImportedRole>

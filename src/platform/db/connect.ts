@@ -27,7 +27,9 @@ const RFC3339_OF_POSTGRES = (text: string) => new Date(text).toISOString()
  */
 export const connect = (target: DatabaseTarget, options: ConnectOptions = {}): Sql => {
   const shared = {
-    max: options.connectionsMax ?? 10,
+    // The embedded database has one session, and its socket server mixes up the messages of several connections
+    // (docs/decisions/0001-one-embedded-connection.md).
+    max: 'url' in target ? (options.connectionsMax ?? 10) : 1,
     connect_timeout: options.connectTimeoutSeconds ?? 5,
     idle_timeout: options.idleTimeoutSeconds,
     onnotice: (notice: { message?: string }) => options.onNotice?.(notice.message ?? ''),
