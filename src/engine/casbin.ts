@@ -1,14 +1,7 @@
 import { DefaultRoleManager, Enforcer, newEnforcer, newModelFromString, Util } from 'casbin'
 import { LINK_BUDGET } from './chain.ts'
 import { conditionHolds } from './condition.ts'
-import {
-  decodeAction,
-  decodeId,
-  decodeTyped,
-  encodeAction,
-  encodeId,
-  encodeTyped,
-} from './encoding.ts'
+import { decodeId, decodeTyped, encodeAction, encodeId, encodeTyped } from './encoding.ts'
 import type {
   Environment,
   Line,
@@ -141,7 +134,7 @@ const readPermissionLine = (fields: readonly string[]): PermissionLine => {
     subject: decodeTyped(subject),
     place: readPlace(domain),
     object: readObject(object),
-    action: action === '*' ? null : decodeAction(action),
+    action: action === '*' ? null : decodeTyped(action),
     condition: condition === 'true' ? null : condition,
     effect,
     expiresAtMs: null,

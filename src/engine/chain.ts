@@ -25,7 +25,7 @@ const exactlyThere = (place: LinePlace, { organizationId, workspaceId }: Asked):
 }
 
 /** Whether a role line holds for what is asked; its time is not looked at. */
-export const roleLineHolds = ({ place, resource }: RoleLine, asked: Asked): boolean =>
+const roleLineHolds = ({ place, resource }: RoleLine, asked: Asked): boolean =>
   resource === null
     ? placeHolds(place, asked)
     : exactlyThere(place, asked) && resource.type === asked.type && resource.id === asked.id

@@ -74,7 +74,7 @@ export type Sources = {
 }
 
 /** Whether a line holds now; the span shrinks to the times for which the answer is the same. */
-export const holdsNow = (packed: PackedLines, at: number, nowMs: number, span: Span): boolean => {
+const holdsNow = (packed: PackedLines, at: number, nowMs: number, span: Span): boolean => {
   const expiryMs = expiryAt(packed, at)
   // Written so that a time that is no number is past every expiry.
   if (nowMs < expiryMs) {

@@ -58,11 +58,8 @@ export const encodeTyped = (text: string): string => {
   return `${encodeId(text.slice(0, colon))}:${encodeId(text.slice(colon + 1))}`
 }
 
-/** The text that `encodeTyped` made this word from. */
+/** The text that `encodeTyped` or `encodeAction` made this word from. */
 export const decodeTyped = (word: string): string => word.split(':').map(decodeId).join(':')
 
 /** An action keeps its colons: Casbin only compares it. */
 export const encodeAction = (action: string): string => action.split(':').map(encodeId).join(':')
-
-/** The action that `encodeAction` made this word from. */
-export const decodeAction = decodeTyped

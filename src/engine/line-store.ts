@@ -55,7 +55,7 @@ export const findWorkspace = (
   return undefined
 }
 
-export const createLineStore = (organizationId: string | null, symbols: Symbols): LineStore => ({
+const createLineStore = (organizationId: string | null, symbols: Symbols): LineStore => ({
   version: 0,
   workspaces: [],
   organizationId,

@@ -18,7 +18,7 @@ export type Symbols = {
 /** A type that no line names: only lines about everything are about it. */
 export const TYPE_UNKNOWN = 0
 /** In a line: every action. */
-export const ACTION_EVERY = 0
+const ACTION_EVERY = 0
 /** In a question: an action that no line names. */
 export const ACTION_UNKNOWN = -1
 

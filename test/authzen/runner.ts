@@ -54,7 +54,8 @@ type Scenario = {
 }
 
 /** Beside the repository, never in it. */
-export const DATA = fileURLToPath(new URL('../../../shared/data/authzen/', import.meta.url))
+const DATA = fileURLToPath(new URL('../../../shared/data/authzen/', import.meta.url))
+export const MISSING = `the public AuthZEN vectors are not in ${DATA}.`
 
 /** One file of the data. */
 export const readData = <Data>(file: string): Data =>

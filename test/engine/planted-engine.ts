@@ -9,23 +9,23 @@ export type Mistake = { readonly file: string; readonly text: string; readonly p
 const engineFolder = fileURLToPath(new URL('../../src/engine', import.meta.url))
 
 /**
- * Runs `use` with a copy of the engine that has this mistake. The copy stands beside the tests, so that its
+ * Runs `use` with a copy of the engine that has these mistakes. The copy stands beside the tests, so that its
  * imports of packages resolve. Throws an Error if the text does not stand in the file exactly once.
  */
 export const withPlanted = async <Result>(
-  { file, text, planted }: Mistake,
+  mistakes: readonly Mistake[],
   use: (engine: typeof engineModule) => Promise<Result>,
 ): Promise<Result> => {
   const folder = mkdtempSync(fileURLToPath(new URL('.planted-', import.meta.url)))
   try {
     cpSync(engineFolder, folder, { recursive: true })
-    const source = readFileSync(join(folder, file), 'utf8')
-    const times = source.split(text).length - 1
-    if (times !== 1) throw new Error(`${file} holds the text ${times} times: ${text}`)
-    writeFileSync(
-      join(folder, file),
-      source.replace(text, () => planted),
-    )
+    for (const { file, text, planted } of mistakes) {
+      const source = readFileSync(join(folder, file), 'utf8')
+      const parts = source.split(text)
+      if (parts.length !== 2)
+        throw new Error(`${file} holds the text ${parts.length - 1} times: ${text}`)
+      writeFileSync(join(folder, file), parts.join(planted))
+    }
     const { href } = pathToFileURL(join(folder, 'engine.ts'))
     return await use(await import(/* @vite-ignore */ href))
   } finally {

@@ -29,7 +29,7 @@ const decideMany = async (make: Make, verify: 'off' | 'sample' | 'all', times: n
 }
 
 test('answers what Casbin decides, and says so, when the index is wrong', async () => {
-  const { differences, outcomes } = await withPlanted(BLIND, (planted) =>
+  const { differences, outcomes } = await withPlanted([BLIND], (planted) =>
     decideMany(planted.createEngine, 'all', 1),
   )
   const [outcome] = outcomes
@@ -44,7 +44,7 @@ test('answers what Casbin decides, and says so, when the index is wrong', async 
 })
 
 test('answers what the index says when nothing is verified', async () => {
-  const { differences, outcomes } = await withPlanted(BLIND, (planted) =>
+  const { differences, outcomes } = await withPlanted([BLIND], (planted) =>
     decideMany(planted.createEngine, 'off', 1),
   )
   expect(outcomes[0]!.allowed).toBe(true)
@@ -52,7 +52,7 @@ test('answers what the index says when nothing is verified', async () => {
 })
 
 test('verifies about one in a thousand as a sample', async () => {
-  const { differences, outcomes } = await withPlanted(BLIND, (planted) =>
+  const { differences, outcomes } = await withPlanted([BLIND], (planted) =>
     decideMany(planted.createEngine, 'sample', 30_000),
   )
   expect(differences.length).toBeGreaterThan(5)

@@ -1,0 +1,64 @@
+import type { Transaction } from '../platform/db/connect.ts'
+import { didYouMean } from '../platform/nearest.ts'
+import type { Faults } from './faults.ts'
+import { type Pace, slicesOf } from './pace.ts'
+import type { Kind } from './schema.ts'
+import type { Scope } from './stored.ts'
+
+/** One import under way: its transaction, what was found wrong so far, and its place in the event loop. */
+export type Run = {
+  readonly tx: Transaction
+  readonly organizationId: string
+  readonly nowMs: number
+  readonly faults: Faults
+  readonly pace: Pace
+  readonly permissions: ReadonlyMap<string, Scope>
+  /** With whether they are strict. */
+  readonly resourceTypes: ReadonlyMap<string, boolean>
+}
+
+/** What an object of the document comes to: nothing, a new row, or another one in place of the stored one. */
+export type Change<Row> = {
+  /** Its place in its list. */
+  readonly index: number
+  readonly before: Row | undefined
+  readonly after: Row
+  /** Whether anything of it differs from what is stored. */
+  changed: boolean
+}
+
+/** Rows that one statement takes. On embedded storage, which runs in this process, it is done in a tenth of a second. */
+export const ROWS_MAX = 2000
+
+/** Looks up many keys, some thousands in a statement. */
+export const lookUp = async <Item, Row>(
+  { pace }: Pick<Run, 'pace'>,
+  items: readonly Item[],
+  find: (slice: Item[]) => Promise<readonly Row[]>,
+): Promise<Row[]> => {
+  const rows: Row[] = []
+  for (const slice of slicesOf(items, ROWS_MAX)) {
+    for (const row of await find(slice)) rows.push(row)
+    await pace()
+  }
+  return rows
+}
+
+/** Notes an object that the document names a second time. Answers whether it was the first. */
+export const isFirst = (
+  { faults }: Pick<Run, 'faults'>,
+  seen: Map<string, number>,
+  { key, kind, index }: { key: string; kind: Kind; index: number },
+): boolean => {
+  const first = seen.get(key)
+  seen.set(key, first ?? index)
+  if (first !== undefined)
+    faults.add(`/${kind}/${index}`, `The document has this already at /${kind}/${first}.`)
+  return first === undefined
+}
+
+const SUGGESTED_FROM_MAX = 5000
+
+/** ` Did you mean a, b?`; not where so many names are known that comparing them would take long. */
+export const suggestion = (name: string, known: ReadonlyMap<string, unknown>): string =>
+  known.size > SUGGESTED_FROM_MAX ? '' : didYouMean(name, known.keys())
