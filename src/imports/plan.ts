@@ -31,7 +31,8 @@ export const planImport = async (run: Run, document: ImportDocument): Promise<Pl
     held,
     resolved,
   })
-  for (const { team } of teams.joining) joined(teams.changes, team)
+  const joined = new Set(teams.joining.map(({ team }) => team))
+  for (const change of teams.changes) change.changed ||= joined.has(change.after.slug)
   await refuseOversized(run, known)
   return { ...known, grants: await compareGrants(run, resolved, held), membershipRoles, held }
 }
