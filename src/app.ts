@@ -16,6 +16,7 @@ import { permissionRoutes } from './permissions/routes.ts'
 import type { Actor } from './platform/context.ts'
 import type { MacKey } from './platform/crypto/mac.ts'
 import type { Sql } from './platform/db/connect.ts'
+import { beforeDeadline } from './platform/db/deadline.ts'
 import type { Violations } from './platform/db/violation.ts'
 import { createGate, type Gate } from './platform/http/gate.ts'
 import { healthRoutes, type Readiness } from './platform/http/health.ts'
@@ -46,6 +47,8 @@ export type AppOptions = {
   jwt?: JwtSettings | undefined
   /** Where callers reach this server, for documents that must name it. */
   publicUrl?: string | undefined
+  /** Attributes that callers cannot say: `subject.role`, `resource.owner`. */
+  storedOnlyAttributes?: readonly string[]
   selfServiceOrganizations?: boolean
   policyBytesMax?: number
   stalenessMs?: number
@@ -160,8 +163,8 @@ const identifierOf = (policies: Policies, jwt: JwtSettings | undefined) => {
 
 const readinessOf = async ({ readiness }: AppOptions, sql: Sql): Promise<Readiness> => {
   try {
-    if (readiness) return await readiness(sql)
-    await sql`select 1`
+    if (readiness) return await beforeDeadline(readiness(sql))
+    await beforeDeadline(sql`select 1`)
     return { ready: true, reasons: [], degraded: [] }
   } catch {
     return { ready: false, reasons: ['the database cannot be reached'], degraded: [] }

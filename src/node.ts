@@ -91,6 +91,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
         }
       : undefined,
     publicUrl: config.PUBLIC_URL,
+    storedOnlyAttributes: config.STORED_ONLY_ATTRIBUTES,
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     policyBytesMax: config.POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,

@@ -47,6 +47,7 @@ const open = async (environment: WorkerEnvironment) => {
       ? { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE!, jwksUrl: config.JWT_JWKS_URL! }
       : undefined,
     publicUrl: config.PUBLIC_URL,
+    storedOnlyAttributes: config.STORED_ONLY_ATTRIBUTES,
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     policyBytesMax: POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Engine, OrganizationPolicy, PlatformPolicy } from '../engine/engine.ts'
 import { type Context, parseRevisionToken, revisionToken } from '../platform/context.ts'
 import type { Queryable, Sql, Transaction } from '../platform/db/connect.ts'
+import { beforeDeadline } from '../platform/db/deadline.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import { Problem } from '../platform/problem.ts'
 import {
@@ -95,6 +96,9 @@ const factsOfResource = ([, , workspaceId, owner, suspendedBecause, attributes]:
   attributes,
 })
 
+/** Milliseconds an organization may take to load; the largest take seconds. */
+const LOAD_DEADLINE_MS = 30_000
+
 /** Changes listed one by one, up to this many rows, are patched in; more are loaded anew. */
 const PATCHED_MAX = 500
 
@@ -133,7 +137,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   const check = (sql: Sql): Promise<void> => {
     checking ??= (async () => {
       const startedAtMs = now()
-      const found = await repository.findChangesSince(sql, cursor)
+      const found = await beforeDeadline(repository.findChangesSince(sql, cursor))
       for (const [organizationId, revision] of found.changes) {
         if (organizationId === 'platform') {
           if (revision > (platform?.revision ?? 0)) platformStale = true
@@ -206,7 +210,10 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     entry.done = (async () => {
       const shared = await currentPlatform(sql)
       try {
-        return await inSnapshot(sql, (tx) => refresh(tx, organizationId, shared))
+        return await beforeDeadline(
+          inSnapshot(sql, (tx) => refresh(tx, organizationId, shared)),
+          LOAD_DEADLINE_MS,
+        )
       } catch (error) {
         // Half-read changes may not be mistaken for none.
         const state = states.peek(organizationId)
@@ -279,7 +286,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     const state = states.peek(organizationId)
     const wanted =
       consistency === 'full'
-        ? await repository.findRevisions(sql, organizationId)
+        ? await beforeDeadline(repository.findRevisions(sql, organizationId))
         : parseRevisionToken(consistency.atLeast)
     if (!wanted) return
     if (!state || (wanted.revision ?? 0) > state.revision) markStale(organizationId)

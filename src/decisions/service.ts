@@ -118,9 +118,9 @@ const answerTo = (
 ): Answer => {
   const ask = askOf(state, input)
   const decision = evaluate(policies, state, ask, nowMs)
-  return input.explain
-    ? { ...decision, ...explained(policies.engine, state, ask, decision, nowMs) }
-    : decision
+  if (input.explain) return explained(policies.engine, state, ask, decision, nowMs)
+  const { allowed, reason, code } = decision
+  return { allowed, reason, code }
 }
 
 const explained = (

@@ -3,10 +3,14 @@ import { decodeTyped } from '../engine/encoding.ts'
 import type { Explanation, NearMiss } from '../engine/engine.ts'
 import type { Line } from '../engine/line.ts'
 
+/** Where a permission line holds its condition: text that was never encoded. */
+const CONDITION_FIELD = 4
+
 /** A line in Casbin's words, its ids readable again. */
 const wordsOf = (line: Line): string[] => {
   const { ptype, fields } = toCasbin(line)
-  return [ptype, ...fields.map(decodeTyped)]
+  const readable = fields.map((field, index) => (index === CONDITION_FIELD ? field : decodeTyped(field)))
+  return [ptype, ...readable]
 }
 
 const missInWords = (miss: NearMiss): string => {

@@ -162,10 +162,6 @@ export const toRequest = (
   environment,
 ]
 
-/** A subject that receives grants and never asks: Casbin would let `role:root` do what its holders may. */
-export const canAsk = (subject: string): boolean =>
-  !subject.startsWith('role:') && !subject.startsWith('team:')
-
 const fieldsOf = (lines: readonly CasbinLine[], ptype: 'p' | 'g'): string[][] =>
   lines.filter((line) => line.ptype === ptype).map(({ fields }) => [...fields])
 

@@ -7,6 +7,13 @@ import type { LinePlace, Question, RoleLine } from './line.ts'
  */
 export const LINK_BUDGET = 24
 
+/**
+ * Whether a subject may be the one who asks. Roles and teams receive grants and never ask: Casbin would let
+ * `role:root` do what its holders may.
+ */
+export const canAsk = (subject: string): boolean =>
+  !subject.startsWith('role:') && !subject.startsWith('team:')
+
 /** What a role line asks of a question. */
 export type Asked = Pick<Question, 'organizationId' | 'workspaceId' | 'type' | 'id'>
 

@@ -1,12 +1,9 @@
-import { canAsk, createSlices } from './casbin.ts'
-import {
-  decideByIndex,
-  type IndexedPolicy,
-  indexOrganization,
-  indexPlatform,
-} from './compiled-index.ts'
+import { createSlices } from './casbin.ts'
+import { canAsk } from './chain.ts'
+import { decideByIndex } from './compiled-index.ts'
 import { type Explanation, explainByCasbin } from './explain.ts'
 import { createGenericDecider } from './generic-decider.ts'
+import { type IndexedPolicy, indexOrganization, indexPlatform } from './indexed-policy.ts'
 import type { Environment, Line, Question } from './line.ts'
 import {
   linesOfStore,

@@ -1,5 +1,5 @@
-import { canAsk, type Slices } from './casbin.ts'
-import { findChain } from './chain.ts'
+import type { Slices } from './casbin.ts'
+import { canAsk, findChain } from './chain.ts'
 import { evaluateCondition } from './condition.ts'
 import type { Environment, Line, LinePlace, PermissionLine, Question, RoleLine } from './line.ts'
 import type { OutcomeCode } from './outcome.ts'

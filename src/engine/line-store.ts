@@ -1,3 +1,4 @@
+import { canAsk } from './chain.ts'
 import type { Line } from './line.ts'
 import {
   BROAD_START,
@@ -79,9 +80,6 @@ const refuseMisplaced = (line: Line, organizationId: string | null): void => {
     throw new Error(`a line of ${line.subject} has the effect ${JSON.stringify(line.effect)}`)
 }
 
-/** Roles and teams: what subjects hold. */
-const isHeld = (subject: string) => subject.startsWith('role:') || subject.startsWith('team:')
-
 type Slots = { readonly broad: (string | number)[]; readonly narrow: (string | number)[] }
 
 /** Equal strings once: the ids of one organization's lines repeat. */
@@ -118,7 +116,7 @@ const bytesOf = (subject: string, packed: PackedLines): number => {
   // Names of roles are shared by many lines, other strings by few.
   for (const slot of packed)
     bytes +=
-      typeof slot === 'string' && !isHeld(slot) ? BYTES_PER_SLOT + 16 + slot.length : BYTES_PER_SLOT
+      typeof slot === 'string' && canAsk(slot) ? BYTES_PER_SLOT + 16 + slot.length : BYTES_PER_SLOT
   return bytes
 }
 
@@ -152,7 +150,7 @@ const sortIn = (
     bySubject.set(line.subject, slots)
   }
   packLine(line, packing, slots)
-  if (line.kind === 'role' && !isHeld(line.holds)) store.heldOddly.add(line.holds)
+  if (line.kind === 'role' && canAsk(line.holds)) store.heldOddly.add(line.holds)
 }
 
 /** The platform's lines: few, and all of them hold everywhere. Throws for a line of an organization. */
@@ -225,7 +223,7 @@ export const subjectsChangedSince = (store: LineStore, version: number): string[
   const missed = store.version - version
   if (missed > store.changes.length) return null
   const subjects = store.changes.slice(store.changes.length - missed).flat()
-  return subjects.some((subject) => isHeld(subject) || store.heldOddly.has(subject))
+  return subjects.some((subject) => !canAsk(subject) || store.heldOddly.has(subject))
     ? null
     : subjects
 }

@@ -1,6 +1,6 @@
 import { type CasbinLine, type Slices, toCasbin, toRequest } from './casbin.ts'
 import { findChain } from './chain.ts'
-import type { IndexedPolicy } from './compiled-index.ts'
+import type { IndexedPolicy } from './indexed-policy.ts'
 import type { Environment, Line, PermissionLine, Question, RoleLine } from './line.ts'
 import { linesOfStore, linesOfSubject } from './line-store.ts'
 import type { Because, Outcome, OutcomeCode } from './outcome.ts'

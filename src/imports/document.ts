@@ -3,7 +3,14 @@ import { faultsOf, parse } from '../platform/parse.ts'
 import { Problem } from '../platform/problem.ts'
 import { createFaults } from './faults.ts'
 import { createPace } from './pace.ts'
-import { ENTRIES_MAX, type ImportDocument, KINDS, type Kind, OBJECTS, OBJECTS_MAX } from './schema.ts'
+import {
+  ENTRIES_MAX,
+  type ImportDocument,
+  KINDS,
+  type Kind,
+  OBJECTS,
+  OBJECTS_MAX,
+} from './schema.ts'
 
 /** The six lists of a document; the shape of their objects is not known yet. */
 export type Lists = Record<Kind, unknown[]>

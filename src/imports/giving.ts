@@ -1,68 +1,148 @@
 import type { Ceiling } from '../platform/context.ts'
-import { type GrantIdentity, type HeldGrants, readHeldGrants, roleIdOf } from './held-grants.ts'
+import { type GrantIdentity, readHeldGrants, roleIdOf } from './held-grants.ts'
 import type { Plan } from './plan.ts'
 import { resourceKey } from './plan-places.ts'
 import { createRoleGraph, type RoleGraph } from './role-graph.ts'
 import { lookUp, type Run } from './run.ts'
-import { findTeamsOf, type ResourceId } from './stored.ts'
+import { findTeamsOf, type ResourceId, type StoredMember } from './stored.ts'
 
-/** What is given, in the words of the ceiling: the first permission that the giver does not hold there, if any. */
-export type Giving = {
-  /** What each role gave before the import, and will give. */
-  before: RoleGraph
-  after: RoleGraph
-  /** Of a permission in the organization. */
-  missing: (permissions: Iterable<string>) => string | undefined
-  missingOfGrant: (grant: GrantIdentity) => string | undefined
-  /** Of everything a team and the teams above it hold. */
-  missingOfTeam: (slug: string) => string | undefined
-  /** Of everything a member holds, through teams, too. */
-  missingOfMember: (subject: string) => string | undefined
-}
+/** What an import gives, measured: the first permission in it that the giver does not hold there, if any. */
+export type Giving = Awaited<ReturnType<typeof createGiving>>
 
 /**
- * Measures against the ceiling. Thousands of grants give the same role at the same place, and are asked about once.
+ * The grant ceiling over many objects: what is given must be a subset of what the giver holds there. The same role at
+ * the same place is asked about once, however many grants give it.
  */
-export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan): Promise<Giving> => {
-  const graph = {
-    before: createRoleGraph(plan.roles.before, run.permissions),
-    after: createRoleGraph(plan.roles.after, run.permissions),
-  }
-  const restored = restoredOf(plan)
-  const rows = await lookUp(run, restored, (slice) =>
-    findTeamsOf(run.tx, run.organizationId, slice),
-  )
-  const teamsOf = Map.groupBy(rows, ({ subject }) => subject)
-  const teams = new Set([...touchedTeams(plan), ...rows.map(({ team }) => team)])
-  const holders = [...teams].flatMap((slug) => chainOf(plan, slug)).map((slug) => `team:${slug}`)
-  const held = await readHeldGrants(run, [...holders, ...restored], plan.resources.known)
+export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
+  const before = createRoleGraph(plan.roles.before, run.permissions)
+  const after = createRoleGraph(plan.roles.after, run.permissions)
+  const { held, teamsOf } = await readHolders(run, plan)
+  const holds = holdsAt(run, ceiling, plan)
 
-  const holds = remembering(holdsAt(run, ceiling, plan))
   const ofRole = new Map<string, string | undefined>()
+  /** Of one grant. */
   const missingOfGrant = (grant: GrantIdentity): string | undefined => {
     const resource =
       grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
     const role = roleIdOf(grant)
     if (role === null)
       return holds(grant.permission!, grant.workspaceId, resource) ? undefined : grant.permission!
-    const key = `${role}\u0000${grant.workspaceId}\u0000${resource && resourceKey(resource)}`
+    const key = [role, grant.workspaceId, resource && resourceKey(resource)].join('\u0000')
     if (!ofRole.has(key)) {
-      const given = permissionsAt(graph.after, role, grant.workspaceId, resource)
-      const missing = given.find((permission) => !holds(permission, grant.workspaceId, resource))
-      ofRole.set(key, missing)
+      const given = permissionsAt(after, role, grant.workspaceId, resource)
+      ofRole.set(
+        key,
+        given.find((permission) => !holds(permission, grant.workspaceId, resource)),
+      )
     }
     return ofRole.get(key)
   }
-  const missingOfSubject = remembering1((subject: string) => firstOf(held.of(subject).filter(isAllow), missingOfGrant))
+  const ofSubject = new Map<string, string | undefined>()
+  const missingOfSubject = (subject: string): string | undefined => {
+    if (!ofSubject.has(subject)) {
+      const allowing = held.of(subject).filter(({ effect }) => effect === 'allow')
+      ofSubject.set(subject, firstOf(allowing, missingOfGrant))
+    }
+    return ofSubject.get(subject)
+  }
+  /** Of what a team holds, with the teams above it. */
   const missingOfTeam = (slug: string) =>
     firstOf(chainOf(plan, slug), (each) => missingOfSubject(`team:${each}`))
   return {
-    ...graph,
-    missing: (permissions) => firstOf(permissions, (each) => (holds(each, null, null) ? undefined : each)),
     missingOfGrant,
     missingOfTeam,
-    missingOfMember: (subject) =>
+    /** Of what a member holds, by teams, too. */
+    missingOfMember: (subject: string) =>
       missingOfSubject(subject) ??
       firstOf(teamsOf.get(subject) ?? [], ({ team }) => missingOfTeam(team)),
+    /** Of what a role gives more than until now. */
+    missingOfRole: (id: string) => {
+      const had = new Set(before.givenBy(id).map(heldAs))
+      const added = after.givenBy(id).filter((each) => !had.has(heldAs(each)))
+      return added.find(({ permission }) => !holds(permission, null, null))?.permission
+    },
+  }
+}
+
+const firstOf = <Item>(items: Iterable<Item>, find: (item: Item) => string | undefined) => {
+  for (const item of items) {
+    const found = find(item)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** A loosened condition is something given, too. */
+const heldAs = ({ permission, condition }: { permission: string; condition: string | null }) =>
+  `${permission} ${condition ?? ''}`
+
+/** The permissions a role gives where it is held; what is wider than the place has no effect there. */
+const permissionsAt = (
+  graph: RoleGraph,
+  role: string,
+  workspaceId: string | null,
+  resource: ResourceId | null,
+): string[] =>
+  graph
+    .givenBy(role)
+    .filter(({ scope }) => (resource === null && workspaceId === null) || scope === 'workspace')
+    .filter(({ permission }) => resource === null || permission.startsWith(`${resource.type}:`))
+    .map(({ permission }) => permission)
+
+/** The grants of the teams that get members or a parent, and of the members who are let in again. */
+const readHolders = async (run: Run, plan: Plan) => {
+  const restored = plan.members.changes
+    .filter(({ before, after }) => isRestored(before, after))
+    .map(({ after }) => after.subject)
+  const memberships = await lookUp(run, restored, (slice) =>
+    findTeamsOf(run.tx, run.organizationId, slice),
+  )
+  const teams = new Set([
+    ...plan.teams.joining.map(({ team }) => team),
+    ...plan.teams.changes.flatMap(({ after }) => after.parent ?? []),
+    ...memberships.map(({ team }) => team),
+  ])
+  const holders = [...teams].flatMap((slug) => chainOf(plan, slug)).map((slug) => `team:${slug}`)
+  const held = await readHeldGrants(run, [...holders, ...restored], plan.resources.known)
+  return { held, teamsOf: Map.groupBy(memberships, ({ subject }) => subject) }
+}
+
+/** Lifting a suspension or moving an end gives back everything the member holds. */
+export const isRestored = (before: StoredMember | undefined, after: StoredMember): boolean =>
+  before !== undefined &&
+  ((before.status === 'suspended' && after.status === 'active') ||
+    (before.expiresAt !== null &&
+      (after.expiresAt === null || Date.parse(after.expiresAt) > Date.parse(before.expiresAt))))
+
+/** A team and those above it, as they will be. */
+const chainOf = ({ teams }: Plan, slug: string): Set<string> => {
+  const chain = new Set<string>()
+  for (let team = teams.known.get(slug); team && !chain.has(team.slug); ) {
+    chain.add(team.slug)
+    team = team.parent === null ? undefined : teams.known.get(team.parent)
+  }
+  return chain
+}
+
+/** Whether the giver holds a permission where things will be after the import; each question is asked once. */
+const holdsAt = (run: Run, ceiling: Ceiling, { resources }: Plan) => {
+  const ask = (permission: string, workspaceId: string | null, resource: ResourceId | null) => {
+    const place = { organizationId: run.organizationId, workspaceId }
+    if (resource === null) return ceiling.holds({ permission, place })
+    const key = resourceKey(resource)
+    const holdsOnIt = () => ceiling.holds({ permission, place, resource })
+    if (!resources.moved.has(key)) return holdsOnIt()
+    // Where it will be counts, and what is held on it already. On an unregistered one of a strict type nothing is yet.
+    if (!ceiling.holds({ permission, place })) return false
+    return (resources.added.has(key) && run.resourceTypes.get(resource.type)) || holdsOnIt()
+  }
+  const answers = new Map<string, boolean>()
+  return (permission: string, workspaceId: string | null, resource: ResourceId | null): boolean => {
+    const key = [permission, workspaceId, resource && resourceKey(resource)].join('\u0000')
+    const known = answers.get(key)
+    if (known !== undefined) return known
+    const answer = ask(permission, workspaceId, resource)
+    answers.set(key, answer)
+    return answer
   }
 }

@@ -1,9 +1,10 @@
 import { checkCondition } from '../engine/condition.ts'
+import { newId } from '../platform/id.ts'
 import { type GrantIdentity, grantKey, type HeldGrants } from './held-grants.ts'
 import { isSameTime, type MemberPlan } from './plan-members.ts'
 import {
-  refuseUnknownType,
   type ResourcePlan,
+  refuseUnknownType,
   resolveWorkspace,
   resourceOf,
   type WorkspacePlan,
@@ -84,7 +85,12 @@ const resolveGrant = (run: Run, known: Known, placed: Placed): PlannedGrant | un
   }
 }
 
-const refuseSubject = ({ faults }: Run, { members, teams }: Known, subject: string, pointer: string) => {
+const refuseSubject = (
+  { faults }: Run,
+  { members, teams }: Known,
+  subject: string,
+  pointer: string,
+) => {
   const colon = subject.indexOf(':')
   const [type, id] = [subject.slice(0, colon), subject.slice(colon + 1)]
   if (type === 'role') faults.add(pointer, 'A role gets permissions by being edited.')
@@ -104,7 +110,12 @@ const refuseCondition = ({ faults }: Run, { entry: { condition }, index, conditi
 }
 
 /** A registered resource is where the registry says, as it will be. */
-const findPlace = (run: Run, { workspaces, resources }: Known, entry: ImportedGrant, pointer: string) => {
+const findPlace = (
+  run: Run,
+  { workspaces, resources }: Known,
+  entry: ImportedGrant,
+  pointer: string,
+) => {
   const named = resolveWorkspace(run, workspaces, entry.workspace, `${pointer}/workspace`)
   const registered = entry.resource ? resources.known.get(entry.resource) : undefined
   if (!registered) return named
@@ -161,6 +172,7 @@ const findScope = (
 }
 
 export type GrantChange = {
+  id: string
   index: number
   before: StoredGrant | undefined
   after: PlannedGrant
@@ -182,7 +194,7 @@ export const compareGrants = async (
     const after = { ...grant, expiresAt: expiresAt ?? null, reason: reason ?? null }
     const changed =
       !before || !isSameTime(before.expiresAt, after.expiresAt) || before.reason !== after.reason
-    changes.push({ index, before, after, changed })
+    changes.push({ id: before?.id ?? newId('grt'), index, before, after, changed })
   }
   return changes
 }

@@ -1,5 +1,5 @@
-import { isSameJson } from './same.ts'
 import { type Change, isFirst, lookUp, type Run } from './run.ts'
+import { isSameJson } from './same.ts'
 import type { ImportDocument, ImportedMember } from './schema.ts'
 import {
   findActiveOwners,

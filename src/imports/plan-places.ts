@@ -1,6 +1,6 @@
 import { newId } from '../platform/id.ts'
-import { isSameJson } from './same.ts'
 import { type Change, isFirst, lookUp, type Run, suggestion } from './run.ts'
+import { isSameJson } from './same.ts'
 import type { ImportedGrant, ImportedResource, ImportedWorkspace } from './schema.ts'
 import {
   findResources,
@@ -76,7 +76,10 @@ export type ResourcePlan = {
 export const planResources = async (
   run: Run,
   workspaces: WorkspacePlan,
-  { resources, grants }: { resources: readonly ImportedResource[]; grants: readonly ImportedGrant[] },
+  {
+    resources,
+    grants,
+  }: { resources: readonly ImportedResource[]; grants: readonly ImportedGrant[] },
 ): Promise<ResourcePlan> => {
   const known = await findNamed(run, resources, grants)
   const [moved, added] = [new Set<string>(), new Set<string>()]
@@ -127,7 +130,11 @@ const findNamed = async (
 }
 
 /** A fault for a resource type that nobody registered. */
-export const refuseUnknownType = ({ faults, resourceTypes }: Run, type: string, pointer: string) => {
+export const refuseUnknownType = (
+  { faults, resourceTypes }: Run,
+  type: string,
+  pointer: string,
+) => {
   if (!resourceTypes.has(type))
     faults.add(pointer, `The resource type is not registered.${suggestion(type, resourceTypes)}`)
 }

@@ -23,8 +23,7 @@ export const planRoles = async (run: Run, entries: readonly ImportedRole[]): Pro
   const rows = await findRoles(run.tx, run.organizationId)
   const before = new Map(rows.map((row) => [roleId(row), nodeOf(row)]))
   const after = new Map(before)
-  const names: RoleNames = new Map()
-  for (const node of before.values()) addName(names, node)
+  const names = namesOf(rows)
   const changes: (Change<RoleNode> & { entry: ImportedRole })[] = []
   const seen = new Map<string, number>()
   for (const [index, entry] of entries.entries()) {
@@ -42,6 +41,13 @@ export const planRoles = async (run: Run, entries: readonly ImportedRole[]): Pro
   }
   refuseNesting(run, after, changes)
   return { changes, names, before, after }
+}
+
+/** The names that can be held in an organization. */
+export const namesOf = (roles: Iterable<RoleKey>): RoleNames => {
+  const names: RoleNames = new Map()
+  for (const role of roles) addName(names, role)
+  return names
 }
 
 const addName = (names: RoleNames, { home, scope, name }: RoleKey) => {
@@ -154,7 +160,10 @@ const refuseNesting = (
     const id = roleId(after)
     if (cyclic.has(id)) faults.add(`/roles/${index}/inherits`, 'It would inherit from itself.')
     else if (changed && tooDeep.has(id))
-      faults.add(`/roles/${index}/inherits`, `It would inherit through more than ${LINKS_MAX} links.`)
+      faults.add(
+        `/roles/${index}/inherits`,
+        `It would inherit through more than ${LINKS_MAX} links.`,
+      )
   }
 }
 
@@ -164,7 +173,11 @@ const refuseNesting = (
  */
 export const resolveRole = (
   names: RoleNames,
-  { name, inWorkspace, scope }: { name: string; inWorkspace: boolean; scope?: RoleKey['scope'] | undefined },
+  {
+    name,
+    inWorkspace,
+    scope,
+  }: { name: string; inWorkspace: boolean; scope?: RoleKey['scope'] | undefined },
 ): RoleKey | string => {
   const found = names.get(name) ?? []
   const order = scope ? [scope] : inWorkspace ? ['workspace', 'organization'] : ['organization']

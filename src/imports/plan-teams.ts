@@ -1,5 +1,5 @@
-import type { MemberPlan } from './plan-members.ts'
 import { findNestingFaults } from './nesting.ts'
+import type { MemberPlan } from './plan-members.ts'
 import { type Change, isFirst, lookUp, type Run, suggestion } from './run.ts'
 import type { ImportedTeam } from './schema.ts'
 import { findMemberships, findTeams, type Membership, type StoredTeam } from './stored.ts'

@@ -1,5 +1,4 @@
-import type { StoredRole } from './stored.ts'
-import type { Scope } from './stored.ts'
+import type { Scope, StoredRole } from './stored.ts'
 
 export type RoleKey = { home: string; scope: Scope; name: string }
 export const roleId = ({ home, scope, name }: RoleKey) => `${scope} ${home} ${name}`
@@ -44,11 +43,14 @@ export const createRoleGraph = (
       if (!node) continue
       for (const parent of node.parents) reached.add(parent)
       const held = node.holdsEveryPermission
-        ? [...permissions].filter(([, scope]) => fits(scope, node.scope)).map(([key]) => [key, null] as const)
+        ? [...permissions]
+            .filter(([, scope]) => fits(scope, node.scope))
+            .map(([key]) => [key, null] as const)
         : node.permissions
       for (const [permission, condition] of held) {
         const scope = permissions.get(permission)
-        if (scope !== undefined) given.set(`${permission} ${condition ?? ''}`, { permission, scope, condition })
+        if (scope !== undefined)
+          given.set(`${permission} ${condition ?? ''}`, { permission, scope, condition })
       }
     }
     return [...given.values()]

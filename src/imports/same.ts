@@ -13,7 +13,10 @@ export const isSameJson = (left: unknown, right: unknown): boolean => {
   const names = Object.keys(left)
   return (
     names.length === Object.keys(right).length &&
-    names.every((name) => Object.hasOwn(right, name) && isSameJson(memberOf(left, name), memberOf(right, name)))
+    names.every(
+      (name) =>
+        Object.hasOwn(right, name) && isSameJson(memberOf(left, name), memberOf(right, name)),
+    )
   )
 }
 

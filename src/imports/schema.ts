@@ -19,8 +19,8 @@ export const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
 export const OBJECTS_MAX = 100_000
 export const ENTRIES_MAX = 500_000
 
-/** The lists of a document, in the order in which they are written. Each depends on those before it only. */
-export const KINDS = ['roles', 'workspaces', 'members', 'teams', 'resources', 'grants'] as const
+/** The lists of a document. Each names things of those before it only. */
+export const KINDS = ['roles', 'members', 'teams', 'workspaces', 'resources', 'grants'] as const
 export type Kind = (typeof KINDS)[number]
 
 const roleNames = (most: number) =>

@@ -168,7 +168,10 @@ type Range = { organizationId: string; limit: number }
 const UNENDED = (tx: Queryable) => tx`(m.expires_at is null or m.expires_at > now())`
 
 /** A page of members, in the order of their subjects. */
-export const listMembers = (tx: Queryable, { organizationId, limit, after }: Range & { after: string }) =>
+export const listMembers = (
+  tx: Queryable,
+  { organizationId, limit, after }: Range & { after: string },
+) =>
   tx<StoredMember[]>`
     select subject, is_owner, status, attributes, expires_at from members m
     where organization_id = ${organizationId} and subject > ${after} and ${UNENDED(tx)}

@@ -32,6 +32,17 @@ const hexKey = v.pipe(
   v.regex(/^([0-9a-fA-F]{2}){32,}$/, 'must be at least 64 hexadecimal digits'),
 )
 
+const attributeNames = v.pipe(
+  text,
+  v.transform((value) => value.split(',').map((name) => name.trim())),
+  v.array(
+    v.pipe(
+      v.string(),
+      v.regex(/^(?:subject|resource)\.[^.\s]+$/, 'must be subject.… or resource.…'),
+    ),
+  ),
+)
+
 /** Every setting, read from the environment once. Names are part of the product's interface (docs/settings.md). */
 const Settings = v.object({
   HOST: v.optional(text, '127.0.0.1'),
@@ -48,6 +59,7 @@ const Settings = v.object({
   JWT_AUDIENCE: v.optional(text),
   JWT_JWKS_URL: v.optional(url('http:', 'https:')),
   PUBLIC_URL: v.optional(url('http:', 'https:')),
+  STORED_ONLY_ATTRIBUTES: v.optional(attributeNames),
   LOG_LEVEL: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   ENGINE_VERIFY: v.optional(v.picklist(['off', 'sample', 'all']), 'off'),
   POLICY_BYTES_MAX: v.optional(wholeNumber(1_000_000, 1_000_000_000_000), '1000000000'),

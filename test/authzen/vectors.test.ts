@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createEngine, type Difference } from '../../src/engine/engine.ts'
+import { readShipped } from '../../src/platform/node/files.ts'
 import { skipped } from '../support/provided.ts'
 import {
   type Doors,
@@ -32,8 +34,13 @@ const runVectors = () => {
   let server: Listening
   const organizations = {} as Record<keyof Vectors, Doors>
   const passed: string[] = []
+  const differences: Difference[] = []
   beforeAll(async () => {
-    server = await startListening()
+    const modelText = await readShipped('model.conf')
+    const onDifference = (difference: Difference) => differences.push(difference)
+    server = await startListening({
+      engine: createEngine({ modelText, verify: 'all', onDifference }),
+    })
     organizations.todo = organizations.gateway = await loadCitadel(server)
     organizations.certification = organizations.supplement = await loadCertification(server)
   })
@@ -63,6 +70,10 @@ const runVectors = () => {
     if (id in DEVIATIONS) return expect(faults).toEqual(['decision'])
     expect(faults).toEqual([])
     passed.push(`${name}: ${id} ${door}`)
+  })
+
+  test('the index and Casbin decided every one of them alike', () => {
+    expect(differences).toEqual([])
   })
 
   describe.each(['', '/organization'])('the discovery checklist for the base URL%s', (which) => {

@@ -2,14 +2,13 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   type CasbinLine,
-  canAsk,
   createEnforcer,
   createSlices,
   fromCasbin,
   toCasbin,
   toRequest,
 } from '../../src/engine/casbin.ts'
-import { LINK_BUDGET } from '../../src/engine/chain.ts'
+import { canAsk, LINK_BUDGET } from '../../src/engine/chain.ts'
 import { createEngine } from '../../src/engine/engine.ts'
 import type { Environment, Line, RoleLine } from '../../src/engine/line.ts'
 import { modelText } from './agreement.ts'

@@ -1,4 +1,5 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type * as engineModule from '../../src/engine/engine.ts'
@@ -6,18 +7,20 @@ import type * as engineModule from '../../src/engine/engine.ts'
 /** A mistake to plant: a text of one file of the engine, and what takes its place. */
 export type Mistake = { readonly file: string; readonly text: string; readonly planted: string }
 
+const packagesFolder = fileURLToPath(new URL('../../node_modules', import.meta.url))
 const engineFolder = fileURLToPath(new URL('../../src/engine', import.meta.url))
 
 /**
- * Runs `use` with a copy of the engine that has these mistakes. The copy stands beside the tests, so that its
- * imports of packages resolve. Throws an Error if the text does not stand in the file exactly once.
+ * Runs `use` with a copy of the engine that has these mistakes. The copy stands in a temporary folder, with
+ * the packages linked beside it. Throws an Error if the text does not stand in the file exactly once.
  */
 export const withPlanted = async <Result>(
   mistakes: readonly Mistake[],
   use: (engine: typeof engineModule) => Promise<Result>,
 ): Promise<Result> => {
-  const folder = mkdtempSync(fileURLToPath(new URL('.planted-', import.meta.url)))
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-planted-'))
   try {
+    symlinkSync(packagesFolder, join(folder, 'node_modules'))
     cpSync(engineFolder, folder, { recursive: true })
     for (const { file, text, planted } of mistakes) {
       const source = readFileSync(join(folder, file), 'utf8')

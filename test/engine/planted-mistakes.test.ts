@@ -37,7 +37,7 @@ const MISTAKES: { readonly [what: string]: Mistake } = {
   },
   'forgets only the views of a changed role itself': {
     file: 'line-store.ts',
-    text: 'subjects.some((subject) => isHeld(subject) || store.heldOddly.has(subject))',
+    text: 'subjects.some((subject) => !canAsk(subject) || store.heldOddly.has(subject))',
     planted: 'subjects.length === 0',
   },
   'keeps the old platform': {

@@ -19,6 +19,9 @@ export type ConnectOptions = {
   onNotice?: (message: string) => void
 }
 
+/** Seconds between two tries to reach a database that is away. */
+const RETRY_SECONDS = 0.1
+
 const RFC3339_OF_POSTGRES = (text: string) => new Date(text).toISOString()
 
 /**
@@ -32,6 +35,8 @@ export const connect = (target: DatabaseTarget, options: ConnectOptions = {}): S
     max: 'url' in target ? (options.connectionsMax ?? 10) : 1,
     connect_timeout: options.connectTimeoutSeconds ?? 5,
     idle_timeout: options.idleTimeoutSeconds,
+    // A database that is away is tried again soon: questions wait for it, and fail closed at their deadline.
+    backoff: () => RETRY_SECONDS,
     onnotice: (notice: { message?: string }) => options.onNotice?.(notice.message ?? ''),
     transform: { undefined: null, column: { from: postgres.toCamel, to: postgres.fromCamel } },
     connection: { application_name: 'latchkey' },

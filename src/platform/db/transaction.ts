@@ -2,6 +2,7 @@ import type { Context } from '../context.ts'
 import { equalInConstantTime } from '../crypto/hash.ts'
 import { Problem } from '../problem.ts'
 import type { Sql, Transaction } from './connect.ts'
+import { beforeDeadline } from './deadline.ts'
 
 /** Work inside one organization; its id is given so that no query can forget to name it. */
 export type OrganizationWork<Result> = (tx: Transaction, organizationId: string) => Promise<Result>
@@ -31,10 +32,23 @@ export const inOrganization = <Result>(
   { sql, organizationId }: Pick<Context, 'sql' | 'organizationId'>,
   work: OrganizationWork<Result>,
 ): Promise<Result> =>
-  sql.begin(async (tx) => {
+  beforeDeadline(
+    sql.begin(async (tx) => {
+      await tx`select set_config('role', 'latchkey_app', true),
+        set_config('latchkey.organization', ${organizationId}, true)`
+      return work(tx, organizationId)
+    }) as Promise<Result>,
+  )
+
+/** Many reads of the caller's organization, all as of one instant. */
+export const inOrganizationSnapshot = <Result>(
+  { sql, organizationId }: Pick<Context, 'sql' | 'organizationId'>,
+  work: OrganizationWork<Result>,
+): Promise<Result> =>
+  sql.begin('isolation level repeatable read read only', async (tx) => {
     await tx`select set_config('role', 'latchkey_app', true),
       set_config('latchkey.organization', ${organizationId}, true)`
-    return work(tx, organizationId)
+    return work(tx as Transaction, organizationId)
   }) as Promise<Result>
 
 /** Reads of the platform's own data, or of many organizations: operators, the policy loader, what precedes an organization. */
@@ -42,10 +56,12 @@ export const inPlatform = <Result>(
   sql: Sql,
   work: (tx: Transaction) => Promise<Result>,
 ): Promise<Result> =>
-  sql.begin(async (tx) => {
-    await tx`select set_config('role', 'latchkey_platform', true)`
-    return work(tx)
-  }) as Promise<Result>
+  beforeDeadline(
+    sql.begin(async (tx) => {
+      await tx`select set_config('role', 'latchkey_platform', true)`
+      return work(tx)
+    }) as Promise<Result>,
+  )
 
 export type ChangeOptions = {
   /** The states of an organization in which this change is allowed. Default: active only. */

@@ -18,15 +18,8 @@ const NDJSON = /^application\/(?:x-ndjson|jsonl|x-jsonlines)\s*(?:;|$)/i
  */
 export const validateDocument = <Schema extends v.GenericSchema, Read extends object>(
   schema: Schema,
-  {
-    bytesMax,
-    read,
-  }: { bytesMax: number; read: (received: Received) => Read | Promise<Read> },
-): MiddlewareHandler<
-  Env,
-  string,
-  { in: { json: v.InferInput<Schema> }; out: { json: Read } }
-> => {
+  { bytesMax, read }: { bytesMax: number; read: (received: Received) => Read | Promise<Read> },
+): MiddlewareHandler<Env, string, { in: { json: v.InferInput<Schema> }; out: { json: Read } }> => {
   const middleware: MiddlewareHandler<Env> = async (c, next) => {
     const format = formatOf(c.req.header('content-type'))
     const bytes = await readBytes(c.req.raw, bytesMax)
