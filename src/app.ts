@@ -8,6 +8,7 @@ import { openDecisions, type Policies } from './decisions/service.ts'
 import type { Engine } from './engine/engine.ts'
 import { grantRoutes } from './grants/routes.ts'
 import { grantViolations } from './grants/service.ts'
+import { importRoutes } from './imports/routes.ts'
 import { leaveRoutes, memberRoutes } from './members/routes.ts'
 import { memberViolations } from './members/service.ts'
 import { organizationRoutes, organizationsRoutes } from './organizations/routes.ts'
@@ -128,6 +129,7 @@ const managementRoutes = (gate: Gate) => {
     .route('/resources', resourceRoutes)
     .route('/grants', grantRoutes)
     .route('/api-keys', apiKeyRoutes)
+    .route('/', importRoutes)
   return router()
     .use('*', gate.authenticate)
     .route('/', permissionRoutes)

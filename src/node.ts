@@ -125,7 +125,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
 }
 
 /** What the server and its command line do themselves is bounded by nobody's permissions: they hold the database. */
-const unbounded = (access: Access): Access => ({
+export const unbounded = (access: Access): Access => ({
   ...access,
   permits: async () => true,
   ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),

@@ -31,9 +31,10 @@ const ORDER = [
 
 /** What each part of the house may import of the others. */
 const DOWN: Record<string, string[]> = {
-  node: ['app', 'module', 'engine', 'platform'],
+  node: ['app', 'demo', 'module', 'engine', 'platform'],
+  demo: ['module', 'platform'],
   worker: ['app', 'module', 'engine', 'platform'],
-  cli: ['cli', 'node', 'app', 'module', 'engine', 'platform', 'client'],
+  cli: ['cli', 'demo', 'node', 'app', 'module', 'engine', 'platform', 'client'],
   app: ['module', 'engine', 'platform'],
   module: ['module', 'engine', 'platform'],
   platform: ['platform'],

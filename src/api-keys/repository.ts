@@ -111,3 +111,13 @@ export const hasOperatorKey = async (tx: Queryable) => {
     await tx`select 1 from api_keys where organization_id is null and revoked_at is null limit 1`
   return rows.length > 0
 }
+
+export const listOperatorKeys = (tx: Queryable) =>
+  tx<ApiKey[]>`select ${KEY(tx)} where k.organization_id is null order by k.id`
+
+export const revokeOperatorKey = async (tx: Queryable, id: string) => {
+  const rows = await tx`
+    update api_keys set revoked_at = coalesce(revoked_at, now()), version = version + 1
+    where organization_id is null and id::text = ${id} returning 1 as revoked`
+  return rows.length > 0
+}

@@ -309,3 +309,14 @@ const giveOperatorRole = (
     grantedBy: context.actor.subject,
     source: 'api-key',
   })
+
+/** Operators' keys, without their secrets. */
+export const listOperatorKeys = (sql: Sql) => inPlatform(sql, repository.listOperatorKeys)
+
+export const revokeOperatorKey = (context: Context, id: string) =>
+  changePlatform(context, async (tx) => {
+    const revoked = await repository.revokeOperatorKey(tx, id)
+    if (!revoked)
+      throw new Problem('not-found', 'api-key-not-found', "There is no such operator's key.")
+    await recordChange(tx, context, { event: 'api-key.revoked', resource: `api-key:${id}` })
+  })

@@ -5,10 +5,14 @@ import { DataDirInUse } from '../platform/db/data-dir-lock.ts'
 import { MigrationError } from '../platform/db/migrate.ts'
 import { isDatabaseAway } from '../platform/db/violation.ts'
 import { Problem } from '../platform/problem.ts'
+import { checkCommand, explainCommand } from './check.ts'
+import { exportCommand } from './export.ts'
+import { CommandError } from './failure.ts'
+import { importCommand } from './import.ts'
+import { keysCommand } from './keys.ts'
+import { migrateCommand } from './migrate.ts'
+import { policyCommand } from './policy.ts'
 import { serveCommand } from './serve.ts'
-
-/** A failure a person can mend; its message is the one line they see. */
-export class CommandError extends Error {}
 
 /** Everything `latchkey` can do. */
 const program = () =>
@@ -17,6 +21,13 @@ const program = () =>
     .exitOverride()
     .showHelpAfterError('(latchkey --help tells more)')
     .addCommand(serveCommand())
+    .addCommand(migrateCommand())
+    .addCommand(checkCommand())
+    .addCommand(explainCommand())
+    .addCommand(importCommand())
+    .addCommand(exportCommand())
+    .addCommand(keysCommand())
+    .addCommand(policyCommand())
 
 /** The one line a failure ends with. */
 const lineOf = (error: unknown): string => {
@@ -39,7 +50,7 @@ const lineOf = (error: unknown): string => {
 export const run = async (args: readonly string[]): Promise<number> => {
   try {
     await program().parseAsync([...args], { from: 'user' })
-    return 0
+    return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode
     process.stderr.write(`${styleText('red', 'latchkey:')} ${lineOf(error)}\n`)

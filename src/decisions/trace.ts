@@ -9,7 +9,9 @@ const CONDITION_FIELD = 4
 /** A line in Casbin's words, its ids readable again. */
 const wordsOf = (line: Line): string[] => {
   const { ptype, fields } = toCasbin(line)
-  const readable = fields.map((field, index) => (index === CONDITION_FIELD ? field : decodeTyped(field)))
+  const readable = fields.map((field, index) =>
+    index === CONDITION_FIELD ? field : decodeTyped(field),
+  )
   return [ptype, ...readable]
 }
 

@@ -67,7 +67,9 @@ const parseJson = (text: string, detail: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {
-    throw new Problem('invalid', 'malformed-request', detail)
+    throw new Problem('invalid', 'malformed-request', detail, {
+      errors: [{ pointer: '', detail: 'must be JSON' }],
+    })
   }
 }
 

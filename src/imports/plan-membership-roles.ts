@@ -2,7 +2,7 @@ import { grantKey, type HeldGrants, isByMembership, roleIdOf } from './held-gran
 import type { Known, PlannedGrant, ResolvedGrant } from './plan-grants.ts'
 import { resolveRole } from './plan-roles.ts'
 import { roleId } from './role-graph.ts'
-import type { Change, Run } from './run.ts'
+import type { Run } from './run.ts'
 import type { ImportedWorkspace } from './schema.ts'
 import type { StoredGrant } from './stored.ts'
 

@@ -1,5 +1,4 @@
 import type { Context } from '../platform/context.ts'
-import { slicesOf } from './pace.ts'
 import type { Plan } from './plan.ts'
 import * as repository from './repository.ts'
 import { differing, grantRowsOf, roleRowsOf } from './rows.ts'

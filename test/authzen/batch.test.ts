@@ -21,8 +21,10 @@ beforeAll(async () => {
   await server.call(`PUT ${path}/members/bob`, { roles: [] })
   await server.call(`POST ${path}/grants`, { subject: 'user:bob', permission: 'scenario:read' })
   const condition = 'resource.status == "draft"'
-  const conditional = { subject: 'user:bob', permission: 'scenario:update', condition }
-  await server.call(`POST ${path}/grants`, conditional)
+  const draft = { subject: 'user:bob', permission: 'scenario:update', condition }
+  await server.call(`POST ${path}/grants`, draft)
+  const safe = { subject: 'user:bob', permission: 'scenario:delete', condition: 'context.safe' }
+  await server.call(`POST ${path}/grants`, safe)
 })
 afterAll(() => server.drop())
 
@@ -63,6 +65,19 @@ describe('an item', () => {
     })
     expect(body.evaluations.map((each: { decision: boolean }) => each.decision)).toEqual([
       ...[true, false, true, true],
+    ])
+  })
+
+  test('takes the context whole, too', async () => {
+    const { body } = await ask({
+      subject: BOB,
+      action: { name: 'delete' },
+      resource: SCENARIO,
+      context: { safe: true },
+      evaluations: [{}, { context: null }, { context: {} }, { context: { safe: false } }],
+    })
+    expect(body.evaluations.map((each: { decision: boolean }) => each.decision)).toEqual([
+      ...[true, true, false, false],
     ])
   })
 

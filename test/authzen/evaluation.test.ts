@@ -119,14 +119,15 @@ describe('the organization', () => {
 
 describe('the workspace', () => {
   test('is where the resource is registered, else the organization', async () => {
-    await must(`POST ${organization.path}/workspaces`, { name: 'One', slug: 'one' })
+    const made = await must(`POST ${organization.path}/workspaces`, { name: 'One', slug: 'one' })
     await must(`PUT ${organization.path}/resources/connection/inside`, { workspace: 'one' })
     await grant({ permission: 'connection:read', workspace: 'one' })
     const about = (id: string, context?: object) =>
       decisionOn({ subject: BOB, action: READ, resource: { type: 'connection', id }, context })
     expect(await about('inside')).toBe(true)
     expect(await about('elsewhere')).toBe(false)
-    expect(await about('elsewhere', { workspace: 'one', workspaceId: 'one' })).toBe(false)
+    const context = { workspace: 'one', workspaceId: made.body.id }
+    expect(await about('elsewhere', context)).toBe(false)
   })
 })
 

@@ -1,7 +1,7 @@
 import { createOperatorKey } from '../../src/api-keys/service.ts'
 import { createApp } from '../../src/app.ts'
 import { createEngine } from '../../src/engine/engine.ts'
-import { readPacks } from '../../src/node.ts'
+import { readPacks, unbounded } from '../../src/node.ts'
 import type { Context } from '../../src/platform/context.ts'
 import { macKey } from '../../src/platform/crypto/mac.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'
@@ -52,7 +52,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
   const context: Context = {
     sql,
     log,
-    access: server.access,
+    access: unbounded(server.access),
     auditKey,
     actor: { subject: 'service:test', apiKeyId: null, organizationId: null, restrictedTo: null },
     organizationId: '',
