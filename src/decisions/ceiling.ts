@@ -1,8 +1,10 @@
 import { checkCondition } from '../engine/condition.ts'
+import type { Line } from '../engine/line.ts'
 import type { Ceiling, Context, Held, Place } from '../platform/context.ts'
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
 import { Problem, unprocessable } from '../platform/problem.ts'
 import { splitPermission } from './decide.ts'
+import { linesOfOrganization, linesOfPlatform, platformRoles } from './lines.ts'
 import type { RoleRow } from './repository.ts'
 import * as repository from './repository.ts'
 
@@ -99,4 +101,16 @@ export const requireCondition = (condition: string | null | undefined, pointer: 
   if (condition === null || condition === undefined) return
   const checked = checkCondition(condition)
   if (!checked.ok) throw unprocessable('condition-invalid', pointer, checked.detail)
+}
+
+/** Every line that decides in an organization, the platform's included. */
+export const findOrganizationLines = async (
+  tx: Queryable,
+  organizationId: string,
+): Promise<Line[]> => {
+  const shared = await repository.findPlatform(tx)
+  const rows = await repository.findOrganization(tx, organizationId)
+  if (!rows)
+    throw new Problem('not-found', 'organization-not-found', 'There is no such organization.')
+  return [...linesOfPlatform(shared), ...linesOfOrganization(rows, platformRoles(shared))]
 }

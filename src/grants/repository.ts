@@ -97,3 +97,16 @@ export const updateGrant = (
 
 export const deleteGrant = (tx: Queryable, organizationId: string, id: string) =>
   tx`delete from grants where organization_id = ${organizationId} and id = ${id}`
+
+/** The grant that gives the same to the same at the same place. */
+export const findTwin = async (tx: Queryable, grant: Omit<NewGrant, 'id' | 'grantedBy'>) => {
+  const [found] = await tx<{ id: string }[]>`
+    select id from grants where organization_id = ${grant.organizationId} and subject = ${grant.subject}
+    and workspace_id is not distinct from ${grant.workspaceId}
+    and resource_type is not distinct from ${grant.resourceType}
+    and resource_id is not distinct from ${grant.resourceId}
+    and role_home is not distinct from ${grant.roleHome} and role_scope::text is not distinct from ${grant.roleScope}
+    and role_name is not distinct from ${grant.roleName} and permission is not distinct from ${grant.permission}
+    and effect = ${grant.effect} and condition is not distinct from ${grant.condition}`
+  return found?.id
+}

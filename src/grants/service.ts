@@ -6,7 +6,7 @@ import {
   requireCondition,
 } from '../decisions/ceiling.ts'
 import { getScopes, requireResourceType } from '../permissions/service.ts'
-import type { Context, Held } from '../platform/context.ts'
+import type { Ceiling, Context, Held } from '../platform/context.ts'
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
 import { changeOrganization, inOrganization } from '../platform/db/transaction.ts'
 import type { Violations } from '../platform/db/violation.ts'
@@ -83,25 +83,38 @@ const shown = ({
 export const createGrant = (context: Context, input: CreateGrant) =>
   changeOrganization(context, async (tx, organizationId) => {
     const ceiling = await ceilingOf(context, tx)
-    refusePast(context, input.expiresAt)
-    requireCondition(input.condition, '/condition')
-    const grant = await resolveGrant(tx, organizationId, input)
-    if (grant.effect === 'allow') refuseAboveCeiling(ceiling, await givenBy(tx, grant))
-    const row = { ...grant, id: newId('grt'), grantedBy: context.actor.subject }
-    await repository.deleteExpiredTwin(tx, row)
-    if (!(await repository.insertGrant(tx, row)))
-      throw new Problem('conflict', 'grant-exists', 'The subject has this grant already.')
-    const created = shown((await repository.findGrant(tx, organizationId, row.id))!)
-    await recordChange(tx, context, {
-      event: 'grant.created',
-      resource: `grant:${row.id}`,
-      subject: row.subject,
-      workspaceId: row.workspaceId,
-      after: created,
-      reason: row.reason,
-    })
-    return created
+    return giveWithin(context, tx, { organizationId, ceiling, input })
   })
+
+/** Gives one grant inside a change that may give more. */
+export const giveWithin = async (
+  context: Context,
+  tx: Transaction,
+  {
+    organizationId,
+    ceiling,
+    input,
+  }: { organizationId: string; ceiling: Ceiling; input: CreateGrant },
+) => {
+  refusePast(context, input.expiresAt)
+  requireCondition(input.condition, '/condition')
+  const grant = await resolveGrant(tx, organizationId, input)
+  if (grant.effect === 'allow') refuseAboveCeiling(ceiling, await givenBy(tx, grant))
+  const row = { ...grant, id: newId('grt'), grantedBy: context.actor.subject }
+  await repository.deleteExpiredTwin(tx, row)
+  if (!(await repository.insertGrant(tx, row)))
+    throw new Problem('conflict', 'grant-exists', 'The subject has this grant already.')
+  const created = shown((await repository.findGrant(tx, organizationId, row.id))!)
+  await recordChange(tx, context, {
+    event: 'grant.created',
+    resource: `grant:${row.id}`,
+    subject: row.subject,
+    workspaceId: row.workspaceId,
+    after: created,
+    reason: row.reason,
+  })
+  return created
+}
 
 const refusePast = (context: Context, expiresAt: string | null | undefined) => {
   if (expiresAt && Date.parse(expiresAt) <= context.now().getTime())
@@ -250,18 +263,48 @@ export const deleteGrant = (context: Context, { id }: OneGrant) =>
     const ceiling = await ceilingOf(context, tx)
     const grant = await requireGrant(tx, organizationId, id)
     refuseStale(context, grant.version)
-    // Taking a deny away gives, so the ceiling holds here too.
-    if (grant.effect === 'deny')
-      refuseAboveCeiling(
-        ceiling,
-        await givenBy(tx, { organizationId, ...grant, roleName: grant.role }),
-      )
-    await repository.deleteGrant(tx, organizationId, id)
-    await recordChange(tx, context, {
-      event: 'grant.deleted',
-      resource: `grant:${id}`,
-      subject: grant.subject,
-      workspaceId: grant.workspaceId,
-      before: shown(grant),
-    })
+    await endWithin(context, tx, { organizationId, ceiling, grant })
   })
+
+/** Ends one grant inside a change that may end more. */
+const endWithin = async (
+  context: Context,
+  tx: Transaction,
+  { organizationId, ceiling, grant }: { organizationId: string; ceiling: Ceiling; grant: GrantRow },
+) => {
+  // Taking a deny away gives, so the ceiling holds here too.
+  if (grant.effect === 'deny')
+    refuseAboveCeiling(
+      ceiling,
+      await givenBy(tx, { organizationId, ...grant, roleName: grant.role }),
+    )
+  await repository.deleteGrant(tx, organizationId, grant.id)
+  await recordChange(tx, context, {
+    event: 'grant.deleted',
+    resource: `grant:${grant.id}`,
+    subject: grant.subject,
+    workspaceId: grant.workspaceId,
+    before: shown(grant),
+  })
+}
+
+/** Ends the grant that says exactly this, inside a change that may end more. @returns false where there is none */
+export const takeWithin = async (
+  context: Context,
+  tx: Transaction,
+  {
+    organizationId,
+    ceiling,
+    input,
+  }: { organizationId: string; ceiling: Ceiling; input: CreateGrant },
+): Promise<boolean> => {
+  const wanted = await resolveGrant(tx, organizationId, input)
+  const id = await repository.findTwin(tx, wanted)
+  if (id === undefined) return false
+  await endWithin(context, tx, {
+    organizationId,
+    ceiling,
+    grant: await requireGrant(tx, organizationId, id),
+  })
+  return true
+}

@@ -15,11 +15,15 @@ import {
 /** The six lists of a document; the shape of their objects is not known yet. */
 export type Lists = Record<Kind, unknown[]>
 
-const LISTS = v.strictObject(
-  Object.fromEntries(KINDS.map((kind) => [kind, v.optional(v.array(v.unknown()))])) as Record<
-    Kind,
-    v.OptionalSchema<v.ArraySchema<v.UnknownSchema, undefined>, undefined>
-  >,
+const LISTS = v.pipe(
+  v.unknown(),
+  v.check((document) => !Array.isArray(document), 'must be an object'),
+  v.strictObject(
+    Object.fromEntries(KINDS.map((kind) => [kind, v.optional(v.array(v.unknown()))])) as Record<
+      Kind,
+      v.OptionalSchema<v.ArraySchema<v.UnknownSchema, undefined>, undefined>
+    >,
+  ),
 )
 
 /** What `kind` says in a line. */

@@ -102,7 +102,9 @@ const readHolders = async (run: Run, plan: Plan) => {
     ...plan.teams.changes.flatMap(({ after }) => after.parent ?? []),
     ...memberships.map(({ team }) => team),
   ])
-  const holders = [...teams].flatMap((slug) => chainOf(plan, slug)).map((slug) => `team:${slug}`)
+  const holders = [...teams]
+    .flatMap((slug) => [...chainOf(plan, slug)])
+    .map((slug) => `team:${slug}`)
   const held = await readHeldGrants(run, [...holders, ...restored], plan.resources.known)
   return { held, teamsOf: Map.groupBy(memberships, ({ subject }) => subject) }
 }
