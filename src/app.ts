@@ -23,6 +23,7 @@ import { createGate, type Gate } from './platform/http/gate.ts'
 import { healthRoutes, type Readiness } from './platform/http/health.ts'
 import { createJwtVerifier, type JwtSettings } from './platform/http/jwt.ts'
 import { documentOf } from './platform/http/openapi.ts'
+import { referenceRoutes } from './platform/http/reference.ts'
 import { respondToError, respondToUnknown } from './platform/http/respond.ts'
 import { type Env, router } from './platform/http/router.ts'
 import type { Log } from './platform/log.ts'
@@ -56,6 +57,8 @@ export type AppOptions = {
   now?: () => Date
   metrics?: Metrics
   readiness?: (sql: Sql) => Promise<Readiness>
+  /** The script of the browsable reference; without it there is no `/docs`. */
+  referenceScript?: () => Promise<string>
 }
 
 /** Every rule of the database that callers can break, by its name. */
@@ -106,6 +109,7 @@ export const createApp = (options: AppOptions) => {
   app.route('/', authzenRoutes(gate, policies, options))
   app.route('/v1', managementRoutes(gate))
   let document: ReturnType<typeof documentOf> | undefined
+  if (options.referenceScript) app.route('/docs', referenceRoutes(options.referenceScript))
   app.get('/openapi.json', async (c) => {
     document ??= documentOf(app, options.version)
     return c.json(await document)

@@ -95,6 +95,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     policyBytesMax: config.POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,
+    referenceScript: readReferenceScript,
     readiness: async (sql) => {
       const reasons = [
         ...(state.draining ? ['shutting down'] : []),
@@ -130,6 +131,12 @@ export const unbounded = (access: Access): Access => ({
   permits: async () => true,
   ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),
 })
+
+/** From the build beside the program, else from the development dependency. */
+const readReferenceScript = () =>
+  readShipped('dist/rapidoc.js').catch(() =>
+    readShipped('node_modules/rapidoc/dist/rapidoc-min.js'),
+  )
 
 const readVersion = async () => {
   const { version } = JSON.parse(await readShipped('package.json')) as { version: string }
