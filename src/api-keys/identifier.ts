@@ -28,20 +28,26 @@ const CACHED_MAX = 50_000
 export const createIdentifier = ({ verify, peekRevision, revision }: IdentifierOptions) => {
   const verified = new LRUCache<string, Verified>({ max: CACHED_MAX })
 
+  /** The revision is read first and the key after it, so that a revocation between the two is not missed. */
+  const verifyAt = async (
+    sql: Sql,
+    token: string,
+    nowMs: number,
+    organizationId: string | null,
+  ) => {
+    const at = await revision(sql, organizationId)
+    const found = await verify(sql, token, nowMs)
+    if (at !== undefined && found?.actor.organizationId === organizationId)
+      verified.set(token, { ...found, revision: at })
+    else verified.delete(token)
+    return found?.actor
+  }
+
   const look = async (sql: Sql, token: string, nowMs: number): Promise<Actor | undefined> => {
     const known = verified.get(token)
-    if (known && known.untilMs > nowMs) {
-      if ((await revision(sql, known.actor.organizationId)) === known.revision) return known.actor
-    }
-    verified.delete(token)
+    if (known) return verifyAt(sql, token, nowMs, known.actor.organizationId)
     const found = await verify(sql, token, nowMs)
-    if (!found) return undefined
-    // The revision is read first and the key once more after it, so that a revocation between the two is not missed.
-    const at = await revision(sql, found.actor.organizationId)
-    const again = at === undefined ? undefined : await verify(sql, token, nowMs)
-    if (at === undefined || !again) return again?.actor
-    verified.set(token, { ...again, revision: at })
-    return again.actor
+    return found && verifyAt(sql, token, nowMs, found.actor.organizationId)
   }
 
   return (sql: Sql, token: string, nowMs: number): Actor | Promise<Actor | undefined> => {

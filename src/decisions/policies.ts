@@ -159,7 +159,8 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
       platformStale = false
       try {
         const rows = await inPlatform(sql, repository.findPlatform)
-        platform = compilePlatform(engine, rows)
+        // Kept where nothing changed: another object would have every organization compare itself anew.
+        if (platform?.revision !== rows.revision) platform = compilePlatform(engine, rows)
         return platform
       } catch (error) {
         platformStale = true

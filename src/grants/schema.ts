@@ -6,6 +6,7 @@ import {
   RoleName,
   Subject,
   Timestamp,
+  textUpTo,
 } from '../permissions/schema.ts'
 import { Page } from '../platform/page.ts'
 import { Condition } from '../roles/schema.ts'
@@ -15,7 +16,7 @@ export const GrantId = v.pipe(
   v.regex(/^grt_[0-9a-z]{26}$/, 'must be the id of a grant'),
 )
 
-const Reason = v.pipe(v.string(), v.maxLength(280, 'must have at most 280 characters'))
+const Reason = textUpTo(280)
 
 /** Who holds which role or permission, where, until when, under which condition; given or refused. */
 export const Grant = v.object({

@@ -26,18 +26,6 @@ export type Kind = (typeof KINDS)[number]
 const roleNames = (most: number) =>
   v.pipe(v.array(RoleName), v.maxLength(most, `must list at most ${most} roles`))
 
-/** PostgreSQL's JSON holds neither U+0000 nor half of a surrogate pair. */
-const isStorable = (json: string) =>
-  !/\\u(?:0000|d[89a-f])/i.test(json) || !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(json)
-
-const StoredAttributes = v.pipe(
-  Attributes,
-  v.check(
-    (attributes) => isStorable(JSON.stringify(attributes)),
-    'must be well-formed text without U+0000',
-  ),
-)
-
 /** A custom role. */
 export const ImportedRole = v.strictObject({
   name: RoleName,
@@ -53,7 +41,7 @@ export const ImportedRole = v.strictObject({
 export const ImportedMember = v.strictObject({
   user: Member,
   roles: v.optional(roleNames(100)),
-  attributes: v.optional(StoredAttributes),
+  attributes: v.optional(Attributes),
   status: v.optional(v.picklist(['active', 'suspended'], 'must be active or suspended')),
   expiresAt: v.optional(v.nullable(Timestamp)),
 })
@@ -88,16 +76,13 @@ export const ImportedResource = v.strictObject({
   id: ExternalId,
   workspace: v.optional(v.nullable(Reference)),
   owner: v.optional(v.nullable(ExternalId)),
-  attributes: v.optional(StoredAttributes),
+  attributes: v.optional(Attributes),
 })
 
 /** As in POST /grants. `roleScope` says which role is meant where a name exists in both scopes. */
 export const ImportedGrant = v.pipe(
   v.strictObject({
     ...CreateGrant.entries,
-    reason: v.optional(
-      v.nullable(v.pipe(Description, v.maxLength(280, 'must have at most 280 characters'))),
-    ),
     roleScope: v.optional(
       v.picklist(['organization', 'workspace'], 'must be organization or workspace'),
     ),

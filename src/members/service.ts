@@ -83,7 +83,7 @@ const setMember = async (context: Context, tx: Transaction, wanted: Wanted) => {
   const ceiling = await ceilingOf(context, tx)
   const before = await repository.findMember(tx, organizationId, user)
   requireHeld(ceiling, before ? 'org:member:role:update' : 'org:member:invite', organizationId)
-  if (before) refuseStale(context, before.version)
+  refuseStale(context, before?.version)
   const isOwner = wanted.roles.includes('owner')
   if (isOwner || before?.isOwner) requireOwnershipForChange(ceiling, before, wanted)
   const expiresAt = wanted.expiresAt === undefined ? (before?.expiresAt ?? null) : wanted.expiresAt
@@ -91,16 +91,8 @@ const setMember = async (context: Context, tx: Transaction, wanted: Wanted) => {
   const status = wanted.status ?? before?.status ?? 'active'
 
   const had = before?.roles ?? []
-  const added = await resolveAll(
-    tx,
-    organizationId,
-    wanted.roles.filter((name) => !had.includes(name)),
-  )
-  const removed = await resolveAll(
-    tx,
-    organizationId,
-    had.filter((name) => !wanted.roles.includes(name)),
-  )
+  const added = await resolveAll(tx, organizationId, wanted.roles, had)
+  const removed = await resolveAll(tx, organizationId, had, wanted.roles)
   for (const { role, pointer } of added) {
     const given = await givenByRole(tx, [role.home, role.scope, role.name], { organizationId })
     refuseAboveCeiling(ceiling, given, pointer)
@@ -153,10 +145,16 @@ const refusePast = (context: Context, expiresAt: string | null | undefined) => {
     throw unprocessable('expiry-past', '/expiresAt', 'expiresAt is in the past.')
 }
 
-const resolveAll = async (tx: Transaction, organizationId: string, names: readonly string[]) => {
+/** The named roles but for some; ownership is a flag, so it is none of them. */
+const resolveAll = async (
+  tx: Transaction,
+  organizationId: string,
+  names: readonly string[],
+  but: readonly string[],
+) => {
   const roles = []
   for (const [index, name] of names.entries()) {
-    if (name === 'owner') continue
+    if (name === 'owner' || but.includes(name)) continue
     const pointer = `/roles/${index}`
     roles.push({
       pointer,

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { Member, Name, Slug } from '../permissions/schema.ts'
+import { Member, Name, Slug, textUpTo } from '../permissions/schema.ts'
 import { Page } from '../platform/page.ts'
 
 export const Organization = v.object({
@@ -17,16 +17,8 @@ export const Organization = v.object({
 })
 export type Organization = v.InferOutput<typeof Organization>
 
-const LongDescription = v.pipe(
-  v.string(),
-  v.maxLength(2000, 'must have at most 2,000 characters'),
-  v.check((text) => text.isWellFormed() && !text.includes('\u0000'), 'must be well-formed text'),
-)
-const Logo = v.pipe(
-  v.string(),
-  v.maxLength(2000),
-  v.regex(/^https:\/\//, 'must be an https address'),
-)
+const LongDescription = textUpTo(2000)
+const Logo = v.pipe(textUpTo(2000), v.regex(/^https:\/\//, 'must be an https address'))
 
 export const CreateOrganization = v.strictObject({
   name: Name,
@@ -49,7 +41,7 @@ export const SuspendOrganization = v.strictObject({
     v.picklist(['read_only', 'suspended'], 'must be read_only or suspended'),
     'suspended',
   ),
-  reason: v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(500)),
+  reason: v.pipe(textUpTo(500), v.trim(), v.nonEmpty('must not be empty')),
 })
 export type SuspendOrganization = v.InferOutput<typeof SuspendOrganization>
 

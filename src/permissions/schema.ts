@@ -19,6 +19,17 @@ const shortEnough = v.check<string, string>(
   `must have at most ${ID_BYTES_MAX} bytes`,
 )
 
+/** Text of the caller's choosing, within a bound. */
+export const textUpTo = (charactersMax: number) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(
+      charactersMax,
+      `must have at most ${charactersMax.toLocaleString('en')} characters`,
+    ),
+    wellFormed,
+  )
+
 export const ResourceType = v.pipe(
   v.string(),
   v.regex(/^[^\s*/,:]{1,64}$/, 'must be 1 to 64 characters without blanks, *, /, comma and colon'),
@@ -31,11 +42,17 @@ export const ExternalId = v.pipe(
   shortEnough,
 )
 
+const KEY_BYTES_MAX = 200
+
 /** `type:action`; the first colon splits, so an action may hold colons and a type may not. */
 export const PermissionKey = v.pipe(
   v.string(),
   v.regex(/^[^\s*/,:]{1,64}:[^\s*/,]{1,128}$/, 'must be type:action'),
   wellFormed,
+  v.check(
+    (key) => key.length * 3 <= KEY_BYTES_MAX || encoder.encode(key).length <= KEY_BYTES_MAX,
+    `must have at most ${KEY_BYTES_MAX} bytes`,
+  ),
 )
 /** `type:id`; the first colon splits. */
 export const ResourceReference = v.pipe(
@@ -76,11 +93,7 @@ export const Name = v.pipe(
   v.maxLength(120, 'must have at most 120 characters'),
   wellFormed,
 )
-export const Description = v.pipe(
-  v.string(),
-  v.maxLength(500, 'must have at most 500 characters'),
-  wellFormed,
-)
+export const Description = textUpTo(500)
 export const RoleName = v.pipe(
   v.string(),
   v.regex(
@@ -89,10 +102,23 @@ export const RoleName = v.pipe(
   ),
 )
 /** An id or a slug in a path or a body. */
-export const Reference = v.pipe(v.string(), v.nonEmpty(), v.maxLength(64))
+export const Reference = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/, 'must be an id or a slug'),
+)
 
 const ATTRIBUTES_BYTES_MAX = 16_000
 const LIST_LENGTH_MAX = 1000
+const NESTING_MAX = 20
+
+const isNestedUpTo = (value: unknown, levels: number): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  (levels > 0 && Object.values(value).every((part) => isNestedUpTo(part, levels - 1)))
+
+/** PostgreSQL's JSON holds neither U+0000 nor half of a surrogate pair. */
+const isStorable = (json: string) =>
+  !/\\u(?:0000|d[89a-f])/i.test(json) || !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(json)
 
 const listsShortEnough = (value: unknown): boolean =>
   Array.isArray(value)
@@ -106,6 +132,10 @@ export const Attributes = v.pipe(
     'must be an object',
   ),
   v.check(
+    (attributes) => isNestedUpTo(attributes, NESTING_MAX),
+    `must nest at most ${NESTING_MAX} levels deep`,
+  ),
+  v.check(
     (attributes) => encoder.encode(JSON.stringify(attributes)).length <= ATTRIBUTES_BYTES_MAX,
     `must have at most ${ATTRIBUTES_BYTES_MAX} bytes`,
   ),
@@ -113,14 +143,29 @@ export const Attributes = v.pipe(
     (attributes) => listsShortEnough(attributes),
     `lists must have at most ${LIST_LENGTH_MAX} elements`,
   ),
-  v.check((attributes) => !JSON.stringify(attributes).includes('\\u0000'), 'must not hold U+0000'),
+  v.check(
+    (attributes) => isStorable(JSON.stringify(attributes)),
+    'must be well-formed text without U+0000',
+  ),
 )
 
-/** RFC 3339. */
+/** JavaScript takes February 30 for March 2. */
+const isOnTheCalendar = (date: string) => {
+  const midnight = Date.parse(`${date}T00:00:00Z`)
+  return !Number.isNaN(midnight) && new Date(midnight).toISOString().startsWith(date)
+}
+const RFC3339 = 'must be an RFC 3339 time'
+
+/** RFC 3339, in the one form in which times are stored and compared: UTC with milliseconds. */
 export const Timestamp = v.pipe(
   v.string(),
-  v.isoTimestamp('must be an RFC 3339 time'),
-  v.check((text) => !Number.isNaN(Date.parse(text)), 'must be an RFC 3339 time'),
+  v.isoTimestamp(RFC3339),
+  v.check(
+    (text) => isOnTheCalendar(text.slice(0, 10)) && !Number.isNaN(Date.parse(text)),
+    RFC3339,
+  ),
+  v.transform((text) => new Date(text).toISOString()),
+  v.regex(/^(?!0000)\d{4}-/, RFC3339),
 )
 
 export const Scope = v.picklist(['workspace', 'organization', 'platform'])
@@ -144,7 +189,7 @@ export type CreatePermission = v.InferOutput<typeof CreatePermission>
 
 export const ListPermissions = v.strictObject({
   type: v.optional(ResourceType),
-  pack: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  pack: v.optional(textUpTo(64)),
   ...Page,
 })
 export type ListPermissions = v.InferOutput<typeof ListPermissions>

@@ -43,10 +43,12 @@ export const positionOf = (cursor: string | undefined): string => {
     const bytes = Uint8Array.from(atob(cursor.replaceAll('-', '+').replaceAll('_', '/')), (char) =>
       char.charCodeAt(0),
     )
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    const position = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    if (position !== '' && !position.includes('\u0000')) return position
   } catch {
-    throw new Problem('invalid', 'invalid-request', 'The cursor is not one of ours.', {
-      errors: [{ pointer: '/cursor', detail: 'must be a nextCursor of this list' }],
-    })
+    // No base64, or no UTF-8 in it: refused like every other cursor that is not ours.
   }
+  throw new Problem('invalid', 'invalid-request', 'The cursor is not one of ours.', {
+    errors: [{ pointer: '/cursor', detail: 'must be a nextCursor of this list' }],
+  })
 }

@@ -78,7 +78,7 @@ export const putResource = (context: Context, { type, id, ...input }: PutResourc
   changeOrganization(context, async (tx, organizationId) => {
     await requireResourceType(tx, type, '/type')
     const before = await repository.findResource(tx, { organizationId, type, id })
-    if (before) refuseStale(context, before.version)
+    refuseStale(context, before?.version)
     const workspaceId =
       input.workspace === undefined
         ? (before?.workspaceId ?? null)

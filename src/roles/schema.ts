@@ -1,13 +1,9 @@
 import * as v from 'valibot'
-import { Description, PermissionKey, RoleName, Scope } from '../permissions/schema.ts'
+import { Description, PermissionKey, RoleName, Scope, textUpTo } from '../permissions/schema.ts'
 import { Page } from '../platform/page.ts'
 
 /** CEL; checked when written (docs/conditions.md). */
-export const Condition = v.pipe(
-  v.string(),
-  v.nonEmpty('must not be empty'),
-  v.maxLength(1024, 'must have at most 1,024 characters'),
-)
+export const Condition = v.pipe(textUpTo(1024), v.nonEmpty('must not be empty'))
 
 /** A permission of a role, alone or with the condition it is held under. */
 export const HeldPermission = v.union([

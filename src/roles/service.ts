@@ -118,7 +118,7 @@ export const putRole = (context: Context, input: PutRole) =>
     requireHeld(ceiling, before ? 'role:update' : 'role:create', organizationId)
     const scope = input.scope ?? (before?.builtIn === false ? before.scope : 'organization')
     await refuseBuiltIn(tx, input.name, before)
-    if (before) refuseStale(context, before.version)
+    refuseStale(context, before?.version)
     if (before && before.scope !== scope)
       throw new Problem('conflict', 'role-scope-fixed', 'The scope of a role cannot be changed.')
 

@@ -73,7 +73,7 @@ export const putTeam = (context: Context, { team: slug, ...input }: PutTeam) =>
   changeOrganization(context, async (tx, organizationId) => {
     const ceiling = await ceilingOf(context, tx)
     const before = await repository.findTeam(tx, organizationId, slug)
-    if (before) refuseStale(context, before.version)
+    refuseStale(context, before?.version)
     const parent = input.parent === undefined ? (before?.parent ?? null) : input.parent
     if (parent !== null && parent !== before?.parent) {
       if (parent !== slug) await resolveTeam(tx, organizationId, parent, '/parent')

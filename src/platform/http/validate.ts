@@ -70,7 +70,7 @@ export const validate = <Schema extends v.GenericSchema, Target extends 'json' |
     await next()
   }
   return Object.assign(middleware, {
-    [uniqueSymbol]: { target, ...resolver(schema), options: undefined },
+    [uniqueSymbol]: { target, ...resolver(schema, { options: { typeMode: 'input' } }) },
   }) as never
 }
 
