@@ -1,11 +1,13 @@
-import autocannon from 'autocannon'
+import { connect, type Socket } from 'node:net'
+import { median, percentile } from './figures.ts'
 
-// The load generator: a process of its own, told what to do by messages. It checks every answer that it gets.
+// The load generator: a process of its own, told what to do by messages. It checks every answer that it gets. It writes
+// finished requests and reads no more of an answer than its length: one core must be enough to keep a server's core busy.
 
 /** A request with what its answer must look like. */
 export type Shot = {
   readonly body: string
-  /** The answer, without its spaces, holds this text as often as `times` says. */
+  /** The answer holds this text as often as `times` says. */
   readonly expect: string
   readonly times: number
 }
@@ -27,61 +29,122 @@ export type Volley = {
   readonly seconds: number
   /** Answers that were not those known. */
   readonly wrong: number
-  /** Other statuses than 2xx, broken connections, timeouts. */
+  /** Other statuses than 2xx, and connections that broke or fell silent. */
   readonly failed: number
   readonly p50Ms: number
   readonly p99Ms: number
 }
 
-const targets = new Map<string, Target>()
+type Loaded = Shot & { readonly bytes: Buffer }
+type Aimed = { readonly host: string; readonly port: number; readonly lists: Loaded[][] }
 
-const holds = (answer: string, { expect, times }: Shot): boolean => {
+const SILENCE_MS = 20_000
+
+const load = ({ url, headers, shots, connections }: Target): Aimed => {
+  const { hostname, port, host, pathname } = new URL(url)
+  const head = Object.entries({ host, connection: 'keep-alive', ...headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
+  const loaded = shots.map((shot) => {
+    const length = Buffer.byteLength(shot.body)
+    const text = `POST ${pathname} HTTP/1.1\r\n${head}content-length: ${length}\r\n\r\n${shot.body}`
+    return { ...shot, bytes: Buffer.from(text) }
+  })
+  // Each connection asks questions of its own.
+  const lists = Array.from({ length: connections }, (_, first) =>
+    loaded.filter((_shot, at) => at % connections === first),
+  )
+  return { host: hostname, port: Number(port), lists }
+}
+
+/** The text of a chunked body once its last chunk is there. */
+const unchunk = (text: string): string | undefined => {
+  let body = ''
+  for (let at = 0; ; ) {
+    const end = text.indexOf('\r\n', at)
+    const size = end < 0 ? Number.NaN : Number.parseInt(text.slice(at, end), 16)
+    if (Number.isNaN(size) || text.length < end + size + 4) return undefined
+    if (size === 0) return body
+    body += text.slice(end + 2, end + 2 + size)
+    at = end + 2 + size + 2
+  }
+}
+
+/** The body of a whole answer; undefined while some of it is missing. */
+export const bodyOf = (text: string): string | undefined => {
+  const end = text.indexOf('\r\n\r\n')
+  if (end < 0) return undefined
+  const head = text.slice(0, end)
+  const rest = text.slice(end + 4)
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
+  if (length === undefined) return unchunk(rest)
+  return rest.length < Number(length) ? undefined : rest
+}
+
+export const holds = (answer: string, { expect, times }: Shot): boolean => {
   let count = 0
   for (let at = answer.indexOf(expect); at >= 0; at = answer.indexOf(expect, at + 1)) count += 1
   return count === times
 }
 
-const fire = async (target: Target, seconds: number): Promise<Volley> => {
-  const { url, headers, shots, connections } = target
-  let clients = 0
-  let wrong = 0
-  const result = await autocannon({
-    url,
-    connections,
-    duration: seconds,
-    timeout: 20,
-    setupClient: (client) => {
-      // Each connection asks questions of its own, in its own order.
-      const first = clients++
-      const own = shots.filter((_, at) => at % connections === first)
-      const requests = own.map(({ body }) => ({
-        method: 'POST' as const,
-        path: new URL(url).pathname,
-        headers,
-        body,
-      }))
-      client.setRequests(requests)
-      let next = 0
-      const verifyBody = (body: string) => {
-        if (!holds(body, own[next++ % own.length]!)) wrong += 1
-        return true
-      }
-      // Answers come in the order of the questions; the per-request callback would copy every header.
-      Object.assign((client as unknown as { opts: object }).opts, { verifyBody })
-    },
+type Tally = { wrong: number; failed: number; until: number; readonly times: number[] }
+
+/** Asks one question after another over one connection until the time is up. */
+const shoot = ({ host, port }: Aimed, list: readonly Loaded[], tally: Tally) =>
+  new Promise<void>((resolve) => {
+    const socket: Socket = connect({ host, port, noDelay: true })
+    let next = 0
+    let text = ''
+    let sentAt = 0
+    const send = () => {
+      sentAt = performance.now()
+      socket.write(list[next % list.length]!.bytes)
+    }
+    const end = (failed: number) => {
+      tally.failed += failed
+      socket.removeAllListeners()
+      socket.on('error', () => {})
+      socket.destroy()
+      resolve()
+    }
+    socket.setTimeout(SILENCE_MS, () => end(1))
+    socket.on('error', () => end(1))
+    socket.on('close', () => end(1))
+    socket.on('connect', send)
+    socket.on('data', (chunk) => {
+      text = text === '' ? chunk.toString('latin1') : text + chunk.toString('latin1')
+      const body = bodyOf(text)
+      if (body === undefined) return
+      if (text.charCodeAt(9) !== 50) tally.failed += 1
+      else if (!holds(body, list[next % list.length]!)) tally.wrong += 1
+      const now = performance.now()
+      tally.times.push(now - sentAt)
+      text = ''
+      next += 1
+      if (now < tally.until) send()
+      else end(0)
+    })
   })
+
+const fire = async (aimed: Aimed, seconds: number): Promise<Volley> => {
+  const started = performance.now()
+  const tally: Tally = { wrong: 0, failed: 0, until: started + 1000 * seconds, times: [] }
+  await Promise.all(aimed.lists.map((list) => shoot(aimed, list, tally)))
   return {
-    answers: result['2xx'],
-    seconds: result.duration,
-    wrong,
-    failed: result.non2xx + result.errors + result.timeouts,
-    p50Ms: result.latency.p50,
-    p99Ms: result.latency.p99,
+    answers: tally.times.length - tally.failed,
+    seconds: (performance.now() - started) / 1000,
+    wrong: tally.wrong,
+    failed: tally.failed,
+    p50Ms: median(tally.times),
+    p99Ms: percentile(tally.times, 0.99),
   }
 }
 
-process.on('message', async (order: Order) => {
-  if ('aim' in order) targets.set(order.aim, order.target)
-  else process.send?.(await fire(targets.get(order.fire)!, order.seconds))
-})
-process.on('disconnect', () => process.exit())
+if (process.send) {
+  const targets = new Map<string, Aimed>()
+  process.on('message', async (order: Order) => {
+    if ('aim' in order) targets.set(order.aim, load(order.target))
+    else process.send?.(await fire(targets.get(order.fire)!, order.seconds))
+  })
+  process.on('disconnect', () => process.exit())
+}

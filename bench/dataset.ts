@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { environmentOf } from '../src/engine/condition.ts'
 import { createEngine } from '../src/engine/engine.ts'
 import type { Line } from '../src/engine/line.ts'
-import type { Sql } from '../src/platform/db/connect.ts'
+import type { OpenDatabase } from '../src/node.ts'
 import { createLoader, installCatalog } from './load.ts'
 import {
   type Asked,
@@ -77,6 +77,8 @@ export type DatasetOptions = {
   readonly questions: number
   /** Batches of either form, spread over all organizations, too. */
   readonly batches?: number
+  /** The lines of the built-in roles by which answers are known; those of the mix unless said. */
+  readonly template?: readonly Line[]
   readonly onProgress?: (done: number) => void
 }
 
@@ -88,15 +90,15 @@ export type Dataset = Awaited<ReturnType<typeof loadDataset>>
  * themselves: decided by the index and by Casbin, which must agree.
  */
 export const loadDataset = async (
-  sql: Sql,
-  { sizes, from = 0, questions: wanted, batches = 0, onProgress }: DatasetOptions,
+  { sql, kind }: Pick<OpenDatabase, 'sql' | 'kind'>,
+  { sizes, from = 0, questions: wanted, batches = 0, template, onProgress }: DatasetOptions,
 ) => {
   const differences: unknown[] = []
   const onDifference = (difference: unknown) => differences.push(difference)
   const engine = createEngine({ modelText, verify: 'all', onDifference })
-  const platform = engine.compilePlatform(templateLines())
+  const platform = engine.compilePlatform(template ?? templateLines())
   await installCatalog(sql)
-  const loader = await createLoader(sql)
+  const loader = await createLoader(sql, kind === 'server')
   const questions: KnownQuestion[] = []
   /** One subject, one permission, 100 resources; and 100 questions spelled out in full. */
   const lists: Batch[] = []

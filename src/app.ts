@@ -75,6 +75,7 @@ const VIOLATIONS: Violations = {
 /** The server: every module with its routes, in one visible list. */
 export const createApp = (options: AppOptions) => {
   const { engine, log, metrics, now = () => new Date() } = options
+  const nowMs = options.now ? () => now().getTime() : Date.now
   const { sql } = options
   const sqlOf =
     typeof sql === 'function' && 'begin' in sql
@@ -84,7 +85,7 @@ export const createApp = (options: AppOptions) => {
     bytesMax: options.policyBytesMax ?? 1_000_000_000,
     stalenessMs: options.stalenessMs ?? 1000,
     selfService: options.selfServiceOrganizations ?? true,
-    now: () => now().getTime(),
+    now: nowMs,
   })
   const gate = createGate({
     sql: sqlOf,
@@ -92,6 +93,7 @@ export const createApp = (options: AppOptions) => {
     auditKey: options.auditKey,
     log,
     now,
+    nowMs,
     identify: identifierOf(policies, options.jwt),
     organizationId: async (context, reference) => (await policies.find(context.sql, reference))?.id,
   })

@@ -178,7 +178,7 @@ export const rotateApiKey = (context: Context, { id, overlapSeconds }: RotateApi
       refuseStale(context, before.version)
       if (before.revokedAt !== null)
         throw new Problem('conflict', 'api-key-revoked', 'The key is revoked; make a new one.')
-      if (before.member !== null && before.member !== context.actor.subject)
+      if (before.member !== null && !isOwnKey(context, before))
         throw new Problem(
           'forbidden',
           'person-required',
@@ -199,6 +199,10 @@ export const rotateApiKey = (context: Context, { id, overlapSeconds }: RotateApi
     },
     { remember: withoutSecret },
   )
+
+/** A restricted personal key may renew itself, but not a key of its member that could do more. */
+const isOwnKey = ({ actor }: Context, { id, member }: ApiKey) =>
+  member === actor.subject && (actor.restrictedTo === null || actor.apiKeyId === id)
 
 /** Who a token is and until when, or undefined. The comparison takes the same time wherever a wrong secret differs. */
 export const identifyKey = async (

@@ -1,7 +1,7 @@
 import { environmentOf } from '../engine/condition.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Access, Actor, Held } from '../platform/context.ts'
-import { decide, splitPermission } from './decide.ts'
+import { type Ask, decide, decideBeforeLines, questionOf, splitPermission } from './decide.ts'
 import type { OrganizationState, PlatformState, Policies } from './policies.ts'
 
 /** The server authorizes its own API with its own engine: what `permit` and the grant ceiling ask. */
@@ -25,6 +25,10 @@ export const createAccess = (
       if (isClosed(state) && isOwner(state, context.actor))
         return holds(engine, opened(state), context.actor, held, nowMs)
       return holds(engine, state, context.actor, held, nowMs)
+    },
+    isClosed: async (context, organizationId) => {
+      const state = await policies.find(context.sql, organizationId)
+      return state !== undefined && isClosed(state)
     },
     knows: async (context, organizationId) => {
       const state = await policies.find(context.sql, organizationId)
@@ -77,7 +81,8 @@ const isOwner = (state: OrganizationState, { subject, restrictedTo }: Actor) => 
   return restrictedTo === null && member?.isOwner === true && member.status === 'active'
 }
 
-const isClosed = ({ status }: OrganizationState) =>
+/** Whether the organization's own people and keys are denied everything. */
+export const isClosed = ({ status }: OrganizationState) =>
   status === 'suspended' || status === 'pending_deletion'
 
 /** The organization as if it were open: its owners still read it and restore it. */
@@ -92,7 +97,7 @@ const holds = (
   engine: Engine,
   state: OrganizationState,
   actor: Actor,
-  { permission, place, resource }: Held,
+  { permission, place, resource, condition }: Held,
   nowMs: number,
 ): boolean => {
   if (!state.platform.permissions.has(permission)) return false
@@ -104,8 +109,28 @@ const holds = (
       resourceId: resource?.id ?? null,
       workspaceId: place.workspaceId ?? null,
     }
-    return decide(engine, state, ask, nowMs).allowed
+    return condition === undefined
+      ? decide(engine, state, ask, nowMs).allowed
+      : mayGive(engine, state, ask, condition, nowMs)
   })
+}
+
+/** Whether a subject holds what it asks for without a condition, or under the very condition it gives it with. */
+const mayGive = (
+  engine: Engine,
+  state: OrganizationState,
+  ask: Ask,
+  condition: string | null,
+  nowMs: number,
+): boolean => {
+  if (decideBeforeLines(engine, state, ask, nowMs)) return false
+  const question = questionOf(state, ask, nowMs)
+  const outcome = engine.decide(state.policy, question)
+  if (!outcome.allowed && outcome.code !== 'condition') return false
+  if (outcome.allowed && !outcome.because()?.line.condition) return true
+  if (condition === null) return false
+  const { conditions } = engine.explain(state.policy, question)
+  return conditions.some(({ line }) => line.effect === 'allow' && line.condition === condition)
 }
 
 /** Held on the platform, and so everywhere. */

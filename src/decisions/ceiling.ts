@@ -26,7 +26,7 @@ export const givenByRole = async (
     .filter(
       ({ permission }) => resource === null || splitPermission(permission).type === resource.type,
     )
-    .map(({ permission }) => ({ permission, place, resource }))
+    .map(({ permission, condition }) => ({ permission, place, resource, condition }))
 }
 
 /** Everything a subject (`user:…`, `team:…`, `key:…`) holds by allowing grants, teams and their parents included. */
@@ -34,14 +34,52 @@ export const givenBySubject = async (
   tx: Queryable,
   organizationId: string,
   subject: string,
+): Promise<Held[]> =>
+  heldBy(
+    tx,
+    organizationId,
+    await repository.findHeldGrants(tx, { organizationId, subject, effect: 'allow' }),
+  )
+
+/** Everything that is denied to a subject, by teams and their parents, too: what ends a denial gives this. */
+export const deniedToSubject = async (
+  tx: Queryable,
+  organizationId: string,
+  subject: string,
+): Promise<Held[]> =>
+  withoutConditions(
+    await heldBy(
+      tx,
+      organizationId,
+      await repository.findHeldGrants(tx, { organizationId, subject, effect: 'deny' }),
+    ),
+  )
+
+/** Everything that is denied on one resource, to whomever. */
+export const deniedOnResource = async (
+  tx: Queryable,
+  resource: { organizationId: string; type: string; id: string },
+): Promise<Held[]> =>
+  withoutConditions(
+    await heldBy(tx, resource.organizationId, await repository.findDenialsOn(tx, resource)),
+  )
+
+/** The end of a denial gives the permission as such, whatever condition the denial had. */
+const withoutConditions = (held: readonly Held[]): Held[] =>
+  held.map((each) => ({ ...each, condition: null }))
+
+const heldBy = async (
+  tx: Queryable,
+  organizationId: string,
+  grants: readonly repository.HeldGrantRow[],
 ): Promise<Held[]> => {
-  const grants = await repository.findHeldGrants(tx, organizationId, subject)
   const held: Held[] = []
   for (const grant of grants) {
     const place = { organizationId, workspaceId: grant.workspaceId }
     const resource =
       grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
-    if (grant.permission !== null) held.push({ permission: grant.permission, place, resource })
+    const { permission, condition } = grant
+    if (permission !== null) held.push({ permission, place, resource, condition })
     else
       held.push(
         ...(await givenByRole(
@@ -61,7 +99,7 @@ export const refuseAboveCeiling = (
   given: readonly Held[],
   pointer?: string,
 ): void => {
-  const missing = given.find((held) => !ceiling.holds(held))
+  const missing = given.find((held) => !ceiling.holds({ condition: null, ...held }))
   if (!missing) return
   const detail = `You do not hold ${missing.permission} there, so you cannot give it.`
   throw new Problem('forbidden', 'above-ceiling', detail, {
@@ -91,6 +129,10 @@ export const requireOwnership = (ceiling: Ceiling): void => {
 /** What the actor may give at most. Ask before the first change. */
 export const ceilingOf = (context: Context, tx: Transaction): Promise<Ceiling> =>
   context.access.ceiling(context, tx)
+
+/** Whether taking a permission from a role gives it to somebody: a denying grant names the role. */
+export const isDenied = (tx: Queryable, organizationId: string, role: RoleRow) =>
+  repository.isDenied(tx, organizationId, role)
 
 /** Every permission a role gives with all it inherits, and under which condition. */
 export const permissionsOfRole = (tx: Queryable, role: RoleRow) =>

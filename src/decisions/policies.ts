@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache'
+import * as v from 'valibot'
 import type { Engine, OrganizationPolicy, PlatformPolicy } from '../engine/engine.ts'
+import { Reference } from '../permissions/schema.ts'
 import { type Context, parseRevisionToken, revisionToken } from '../platform/context.ts'
 import type { Queryable, Sql, Transaction } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
@@ -237,6 +239,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     const known = idsBySlug.get(reference)
     if (known !== undefined) return known
     if (states.has(reference)) return reference
+    if (!v.is(Reference, reference)) return undefined
     const found = await inPlatform(sql, (tx) => repository.findOrganizationId(tx, reference))
     if (found !== undefined && found !== reference) idsBySlug.set(reference, found)
     return found

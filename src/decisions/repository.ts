@@ -195,19 +195,28 @@ export const findRolePermissions = (sql: Queryable, [home, scope, name]: RoleRow
       join roles r on (r.home, r.scope, r.name) = (c.home, c.scope, c.name) and r.holds_every_permission
       join permissions p on p.scope <= r.scope`
 
-/** The allowing grants of a subject and of every team it sits in, directly or through parents. */
-export const findHeldGrants = (sql: Queryable, organizationId: string, subject: string) =>
-  sql<
-    {
-      workspaceId: string | null
-      resourceType: string | null
-      resourceId: string | null
-      roleHome: string | null
-      roleScope: Scope | null
-      roleName: string | null
-      permission: string | null
-    }[]
-  >`
+/** What a grant gives or refuses, and where. */
+export type HeldGrantRow = {
+  workspaceId: string | null
+  resourceType: string | null
+  resourceId: string | null
+  roleHome: string | null
+  roleScope: Scope | null
+  roleName: string | null
+  permission: string | null
+  condition: string | null
+}
+
+/** The allowing or denying grants of a subject and of every team it sits in, directly or through parents. */
+export const findHeldGrants = (
+  sql: Queryable,
+  {
+    organizationId,
+    subject,
+    effect,
+  }: { organizationId: string; subject: string; effect: 'allow' | 'deny' },
+) =>
+  sql<HeldGrantRow[]>`
     with recursive holders (subject) as (
       select ${subject}::text collate "C"
       union select 'team:' || m.team from team_members m
@@ -215,6 +224,33 @@ export const findHeldGrants = (sql: Queryable, organizationId: string, subject: 
       union select 'team:' || t.parent from holders h
         join teams t on t.organization_id = ${organizationId} and 'team:' || t.slug = h.subject
         where t.parent is not null)
-    select g.workspace_id, g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name, g.permission
+    select g.workspace_id, g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name, g.permission,
+      g.condition
     from grants g join holders h on g.subject = h.subject
-    where g.organization_id = ${organizationId} and g.effect = 'allow'`
+    where g.organization_id = ${organizationId} and g.effect = ${effect}`
+
+/** The denying grants on one resource, whoever is denied. */
+export const findDenialsOn = (
+  sql: Queryable,
+  resource: { organizationId: string; type: string; id: string },
+) =>
+  sql<HeldGrantRow[]>`
+    select workspace_id, resource_type, resource_id, role_home, role_scope, role_name, permission, condition from grants
+    where organization_id = ${resource.organizationId} and effect = 'deny'
+      and resource_type = ${resource.type} and resource_id = ${resource.id}`
+
+/** Whether a denying grant names a role, or one that inherits it, so that taking something from the role gives it. */
+export const isDenied = async (
+  sql: Queryable,
+  organizationId: string,
+  [home, scope, name]: RoleRow,
+) => {
+  const rows = await sql`
+    with recursive users (home, scope, name) as (
+      select ${home}::text collate "C", ${scope}::scope, ${name}::text collate "C"
+      union select i.role_home, i.role_scope, i.role_name::text collate "C" from users u
+        join role_inherits i on (i.parent_home, i.parent_scope, i.parent_name) = (u.home, u.scope, u.name))
+    select 1 from grants g join users u on (g.role_home, g.role_scope, g.role_name) = (u.home, u.scope, u.name)
+    where g.organization_id = ${organizationId} and g.effect = 'deny' limit 1`
+  return rows.length > 0
+}

@@ -1,12 +1,15 @@
 import type { Context as HonoContext } from 'hono'
 import { resolver } from 'hono-openapi'
+import type { Context } from '../platform/context.ts'
 import type { Gate } from '../platform/http/gate.ts'
 import { documented } from '../platform/http/permit.ts'
 import { router } from '../platform/http/router.ts'
 import { parseJson, readBody, requireJson } from '../platform/http/validate.ts'
 import { parse } from '../platform/parse.ts'
+import { checkBatch } from './batch.ts'
+import { isPlainQuestion } from './plain-question.ts'
 import { BatchAnswer, BatchRequest, CheckAnswer, CheckRequest } from './schema.ts'
-import { check, checkBatch, type Policies } from './service.ts'
+import { check, type Policies } from './service.ts'
 
 const json = (schema: Parameters<typeof resolver>[0]) => ({
   'application/json': { schema: resolver(schema) },
@@ -30,40 +33,53 @@ const described = (
 /** A decision's answer, with the request's id and the revision in its head. */
 const answer = (requestId: string, body: { revision: string | null }): Response =>
   new Response(JSON.stringify(body), {
-    headers: {
-      'content-type': 'application/json',
-      'x-request-id': requestId,
-      ...(body.revision === null ? {} : { 'latchkey-revision': body.revision }),
-    },
+    headers:
+      body.revision === null
+        ? { 'content-type': 'application/json', 'x-request-id': requestId }
+        : {
+            'content-type': 'application/json',
+            'x-request-id': requestId,
+            'latchkey-revision': body.revision,
+          },
   })
 
+type Answered = { revision: string | null }
+
 /**
- * Mounted at /. These two are asked on every request of every service: each is a single handler that opens the gate
- * itself, because every middleware on the way costs about as much as the decision.
+ * One handler that opens the gate itself: these two are asked on every request of every service, and every middleware and
+ * every promise on the way costs about as much as the decision.
  */
+const asking =
+  <Input>(
+    gate: Gate,
+    read: (body: unknown) => Input,
+    work: (context: Context, input: Input) => Answered | Promise<Answered>,
+  ) =>
+  async (c: HonoContext) => {
+    const opened = gate.open(c)
+    const context = opened instanceof Promise ? await opened : opened
+    requireJson(c.req.raw.headers.get('content-type'))
+    const answered = work(context, read(parseJson(await readBody(c.req.raw))))
+    return answer(context.requestId, answered instanceof Promise ? await answered : answered)
+  }
+
+const readCheck = (body: unknown) => (isPlainQuestion(body) ? body : parse(CheckRequest, body))
+const readBatch = (body: unknown) => parse(BatchRequest, body)
+
+/** Mounted at /. */
 export const decisionRoutes = (gate: Gate, policies: Policies) =>
   router()
     .post(
       '/check',
       documented(
-        async (c: HonoContext) => {
-          const context = await gate.open(c)
-          requireJson(c.req.raw.headers.get('content-type'))
-          const input = parse(CheckRequest, parseJson(await readBody(c.req.raw)))
-          return answer(context.requestId, await check(policies, context, input))
-        },
+        asking(gate, readCheck, (context, input) => check(policies, context, input)),
         described('May this subject do this?', CheckRequest, CheckAnswer),
       ),
     )
     .post(
       '/check/batch',
       documented(
-        async (c: HonoContext) => {
-          const context = await gate.open(c)
-          requireJson(c.req.raw.headers.get('content-type'))
-          const input = parse(BatchRequest, parseJson(await readBody(c.req.raw)))
-          return answer(context.requestId, await checkBatch(policies, context, input))
-        },
+        asking(gate, readBatch, (context, input) => checkBatch(policies, context, input)),
         described('Ask up to 1,000 questions at once', BatchRequest, BatchAnswer),
       ),
     )

@@ -1,9 +1,8 @@
 import type { Engine } from '../engine/engine.ts'
 import { type Context, parseRevisionToken } from '../platform/context.ts'
 import { didYouMean } from '../platform/nearest.ts'
-import { parse } from '../platform/parse.ts'
-import { Problem, unprocessable } from '../platform/problem.ts'
-import { createAccess, isKnownTo, mayAsk } from './access.ts'
+import { organizationClosed, Problem, unprocessable } from '../platform/problem.ts'
+import { createAccess, isClosed, isKnownTo, mayAsk } from './access.ts'
 import { type Ask, type Decision, decide, decideBeforeLines, questionOf } from './decide.ts'
 import {
   type Consistency,
@@ -12,7 +11,7 @@ import {
   type Policies,
   type PoliciesOptions,
 } from './policies.ts'
-import { BatchCheck, type BatchRequest, type CheckRequest } from './schema.ts'
+import type { BatchCheck, CheckRequest } from './schema.ts'
 import { traceOf } from './trace.ts'
 
 export type { Ask, Decision } from './decide.ts'
@@ -30,14 +29,37 @@ export const openDecisions = (
 type Trace = ReturnType<typeof traceOf>
 export type Answer = Pick<Decision, 'allowed' | 'reason' | 'code'> & { trace?: Trace }
 
-/** May this subject do this, on this resource, in this organization? A deny is an answer, never an error. */
-export const check = async (
+type Checked = Answer & { revision: string }
+
+/**
+ * May this subject do this, on this resource, in this organization? A deny is an answer, never an error. A warm question is
+ * answered without a promise: each turn of the event loop's queue costs about as much as the decision.
+ */
+export const check = (
   policies: Policies,
   context: Context,
   input: CheckRequest,
-): Promise<Answer & { revision: string }> => {
-  const state = await openTo(policies, context, input)
-  const { allowed, reason, code, trace } = answerTo(policies, state, input, context.now().getTime())
+): Checked | Promise<Checked> => {
+  const warm = input.consistency === undefined || input.consistency === 'minimize_latency'
+  const state = warm ? policies.peek(input.organization) : undefined
+  if (state) return answerIn(policies, context, state, input)
+  return findState(
+    policies,
+    context,
+    input.organization,
+    input.consistency ?? 'minimize_latency',
+  ).then((found) => answerIn(policies, context, found, input))
+}
+
+const answerIn = (
+  policies: Policies,
+  context: Context,
+  state: OrganizationState,
+  input: CheckRequest,
+): Checked => {
+  const nowMs = context.now().getTime()
+  refuseAsking(policies, context, state, input.explain === true, nowMs)
+  const { allowed, reason, code, trace } = answerTo(policies, state, input, nowMs)
   return trace
     ? { allowed, reason, code, trace, revision: state.token }
     : { allowed, reason, code, revision: state.token }
@@ -54,12 +76,25 @@ export const openTo = async (
   }: Pick<CheckRequest, 'organization' | 'consistency' | 'explain'>,
 ): Promise<OrganizationState> => {
   const state = await findState(policies, context, organization, consistency)
-  const permission = explain ? 'decision:explain' : 'decision:check'
-  if (!mayAsk(policies.engine, context.actor, state, permission, context.now().getTime()))
-    throw new Problem('forbidden', 'forbidden', `This needs the permission ${permission}.`, {
-      permission,
-    })
+  refuseAsking(policies, context, state, explain, context.now().getTime())
   return state
+}
+
+/** @throws Problem 404 for a caller that may not know of the organization, 403 for one that may not ask there */
+const refuseAsking = (
+  { engine }: Policies,
+  { actor }: Context,
+  state: OrganizationState,
+  explain: boolean,
+  nowMs: number,
+) => {
+  const permission = explain ? 'decision:explain' : 'decision:check'
+  if (!isKnownTo(engine, actor, state)) throw notFound()
+  if (mayAsk(engine, actor, state, permission, nowMs)) return
+  if (isClosed(state)) throw organizationClosed(permission)
+  throw new Problem('forbidden', 'forbidden', `This needs the permission ${permission}.`, {
+    permission,
+  })
 }
 
 const notFound = () =>
@@ -110,7 +145,8 @@ export const evaluate = (
   return decision
 }
 
-const answerTo = (
+/** Answers one question, its organization open to the caller. @throws Problem 422 for names that do not exist */
+export const answerTo = (
   policies: Policies,
   state: OrganizationState,
   input: BatchCheck,
@@ -174,52 +210,4 @@ const workspaceIdOf = (state: OrganizationState, reference: string): string => {
     '/workspace',
     `There is no such workspace.${didYouMean(reference, slugs)}`,
   )
-}
-
-type ItemError = { error: { status: number; code: string; detail: string; errors?: unknown } }
-
-/** Up to 1,000 questions, answered in their order. One bad question is an error in its place, not of the whole. */
-export const checkBatch = async (
-  policies: Policies,
-  context: Context,
-  { defaults, checks, consistency = 'minimize_latency' }: BatchRequest,
-) => {
-  const nowMs = context.now().getTime()
-  const states = new Map<string, OrganizationState>()
-  const results: (Answer | ItemError)[] = []
-  let revision: string | null = null
-  for (const each of checks) {
-    try {
-      const input = parse(BatchCheck, merged(defaults, each))
-      const permission = input.explain ? 'decision:explain' : 'decision:check'
-      const key = `${permission} ${input.organization}`
-      const state = states.get(key) ?? (await openTo(policies, context, { ...input, consistency }))
-      states.set(key, state)
-      revision ??= state.token
-      results.push(answerTo(policies, state, input, nowMs))
-    } catch (error) {
-      results.push(itemError(error))
-    }
-  }
-  return { results, revision }
-}
-
-const merged = (defaults: Record<string, unknown> | undefined, check: unknown): unknown =>
-  defaults && typeof check === 'object' && check !== null && !Array.isArray(check)
-    ? { ...defaults, ...check }
-    : check
-
-const ITEM_STATUS: { [kind: string]: number } = {
-  invalid: 400,
-  forbidden: 403,
-  'not-found': 404,
-  unprocessable: 422,
-}
-
-/** What cannot be decided for lack of a database fails the whole batch, with 503. */
-const itemError = (error: unknown): ItemError => {
-  const status = error instanceof Problem ? ITEM_STATUS[error.kind] : undefined
-  if (!(error instanceof Problem) || status === undefined) throw error
-  const { code, detail, extras } = error
-  return { error: { status, code, detail, ...(extras.errors ? { errors: extras.errors } : {}) } }
 }

@@ -182,7 +182,14 @@ const resolveResource = async (tx: Transaction, reference: string | null | undef
 
 type Given = Pick<
   NewGrant,
-  'workspaceId' | 'resourceType' | 'resourceId' | 'roleHome' | 'roleName' | 'permission'
+  | 'workspaceId'
+  | 'resourceType'
+  | 'resourceId'
+  | 'roleHome'
+  | 'roleName'
+  | 'permission'
+  | 'effect'
+  | 'condition'
 > & { organizationId: string; roleScope: string | null }
 
 /** What a grant gives, as a set of permissions at its place. */
@@ -191,7 +198,9 @@ const givenBy = async (tx: Queryable, grant: Given): Promise<Held[]> => {
   const place = { organizationId, workspaceId }
   const resource =
     grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
-  if (permission !== null) return [{ permission, place, resource }]
+  // What ends a denial gives the permission as such, whatever condition the denial had.
+  const condition = grant.effect === 'deny' ? null : grant.condition
+  if (permission !== null) return [{ permission, place, resource, condition }]
   const role = [grant.roleHome!, grant.roleScope as 'organization', grant.roleName!] as const
   return givenByRole(tx, [...role], place, resource)
 }
@@ -243,7 +252,7 @@ export const patchGrant = (context: Context, { id, ...patch }: PatchGrant) =>
     if (condition !== before.condition || expiresAt !== before.expiresAt)
       refuseAboveCeiling(
         ceiling,
-        await givenBy(tx, { organizationId, ...before, roleName: before.role }),
+        await givenBy(tx, { organizationId, ...before, roleName: before.role, condition }),
       )
     await repository.updateGrant(tx, { organizationId, id, condition, expiresAt, reason })
     const after = shown(await requireGrant(tx, organizationId, id))

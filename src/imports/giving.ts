@@ -25,15 +25,15 @@ export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
     const resource =
       grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
     const role = roleIdOf(grant)
-    if (role === null)
-      return holds(grant.permission!, grant.workspaceId, resource) ? undefined : grant.permission!
+    if (role === null) {
+      const condition = grant.effect === 'deny' ? null : grant.condition
+      const given = { permission: grant.permission!, condition }
+      return holds(given, grant.workspaceId, resource) ? undefined : grant.permission!
+    }
     const key = [role, grant.workspaceId, resource && resourceKey(resource)].join('\u0000')
     if (!ofRole.has(key)) {
       const given = permissionsAt(after, role, grant.workspaceId, resource)
-      ofRole.set(
-        key,
-        given.find((permission) => !holds(permission, grant.workspaceId, resource)),
-      )
+      ofRole.set(key, given.find((each) => !holds(each, grant.workspaceId, resource))?.permission)
     }
     return ofRole.get(key)
   }
@@ -59,7 +59,7 @@ export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
     missingOfRole: (id: string) => {
       const had = new Set(before.givenBy(id).map(heldAs))
       const added = after.givenBy(id).filter((each) => !had.has(heldAs(each)))
-      return added.find(({ permission }) => !holds(permission, null, null))?.permission
+      return added.find((each) => !holds(each, null, null))?.permission
     },
   }
 }
@@ -72,9 +72,10 @@ const firstOf = <Item>(items: Iterable<Item>, find: (item: Item) => string | und
   return undefined
 }
 
+type Given = { permission: string; condition: string | null }
+
 /** A loosened condition is something given, too. */
-const heldAs = ({ permission, condition }: { permission: string; condition: string | null }) =>
-  `${permission} ${condition ?? ''}`
+const heldAs = ({ permission, condition }: Given) => `${permission} ${condition ?? ''}`
 
 /** The permissions a role gives where it is held; what is wider than the place has no effect there. */
 const permissionsAt = (
@@ -82,12 +83,11 @@ const permissionsAt = (
   role: string,
   workspaceId: string | null,
   resource: ResourceId | null,
-): string[] =>
+): Given[] =>
   graph
     .givenBy(role)
     .filter(({ scope }) => (resource === null && workspaceId === null) || scope === 'workspace')
     .filter(({ permission }) => resource === null || permission.startsWith(`${resource.type}:`))
-    .map(({ permission }) => permission)
 
 /** The grants of the teams that get members or a parent, and of the members who are let in again. */
 const readHolders = async (run: Run, plan: Plan) => {
@@ -128,22 +128,23 @@ const chainOf = ({ teams }: Plan, slug: string): Set<string> => {
 
 /** Whether the giver holds a permission where things will be after the import; each question is asked once. */
 const holdsAt = (run: Run, ceiling: Ceiling, { resources }: Plan) => {
-  const ask = (permission: string, workspaceId: string | null, resource: ResourceId | null) => {
+  const ask = (given: Given, workspaceId: string | null, resource: ResourceId | null) => {
     const place = { organizationId: run.organizationId, workspaceId }
-    if (resource === null) return ceiling.holds({ permission, place })
+    const { permission, condition } = given
+    if (resource === null) return ceiling.holds({ permission, place, condition })
     const key = resourceKey(resource)
-    const holdsOnIt = () => ceiling.holds({ permission, place, resource })
+    const holdsOnIt = () => ceiling.holds({ permission, place, resource, condition })
     if (!resources.moved.has(key)) return holdsOnIt()
     // Where it will be counts, and what is held on it already. On an unregistered one of a strict type nothing is yet.
-    if (!ceiling.holds({ permission, place })) return false
+    if (!ceiling.holds({ permission, place, condition })) return false
     return (resources.added.has(key) && run.resourceTypes.get(resource.type)) || holdsOnIt()
   }
   const answers = new Map<string, boolean>()
-  return (permission: string, workspaceId: string | null, resource: ResourceId | null): boolean => {
-    const key = [permission, workspaceId, resource && resourceKey(resource)].join('\u0000')
+  return (given: Given, workspaceId: string | null, resource: ResourceId | null): boolean => {
+    const key = [heldAs(given), workspaceId, resource && resourceKey(resource)].join('\u0000')
     const known = answers.get(key)
     if (known !== undefined) return known
-    const answer = ask(permission, workspaceId, resource)
+    const answer = ask(given, workspaceId, resource)
     answers.set(key, answer)
     return answer
   }

@@ -14,9 +14,9 @@ import {
 } from '../permissions/schema.ts'
 import { HeldPermission } from '../roles/schema.ts'
 
-/** Bytes, objects, and entries of their lists that one document may have. */
+/** Bytes, objects, and entries of their lists that one document may have. A hundred thousand objects always fit. */
 export const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024
-export const OBJECTS_MAX = 100_000
+export const OBJECTS_MAX = 125_000
 export const ENTRIES_MAX = 500_000
 
 /** The lists of a document. Each names things of those before it only. */

@@ -99,20 +99,22 @@ const refuseCreation = async (context: Context, owner: string) => {
       )
     return
   }
-  if (!context.access.selfService || owner !== context.actor.subject || !owner.startsWith('user:'))
+  // A key of an organization, a personal one too, acts inside it only.
+  const isPerson = owner.startsWith('user:') && context.actor.organizationId === null
+  if (!context.access.selfService || owner !== context.actor.subject || !isPerson)
     throw new Problem('forbidden', 'forbidden', 'This needs the permission org:create.', {
       permission: 'org:create',
     })
 }
 
-/** The caller's own organizations; all of them for operators. */
+/** The caller's own organizations: all of them for operators, the one it belongs to for a key. */
 export const listOrganizations = async (context: Context, { limit, cursor }: ListOrganizations) => {
   const all = await context.access.permits(context, 'system:organizations:manage', {
     organizationId: null,
   })
   const range = { after: positionOf(cursor), limit: limit + 1, subject: context.actor.subject }
   return inPlatform(context.sql, async (tx) => {
-    if (context.actor.organizationId !== null && !context.actor.subject.startsWith('user:')) {
+    if (context.actor.organizationId !== null) {
       const own = await repository.findOrganization(tx, context.actor.organizationId)
       return toPage(own && own.id > range.after ? [own] : [], limit, ({ id }) => id)
     }

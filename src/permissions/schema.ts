@@ -160,10 +160,7 @@ const RFC3339 = 'must be an RFC 3339 time'
 export const Timestamp = v.pipe(
   v.string(),
   v.isoTimestamp(RFC3339),
-  v.check(
-    (text) => isOnTheCalendar(text.slice(0, 10)) && !Number.isNaN(Date.parse(text)),
-    RFC3339,
-  ),
+  v.check((text) => isOnTheCalendar(text.slice(0, 10)) && !Number.isNaN(Date.parse(text)), RFC3339),
   v.transform((text) => new Date(text).toISOString()),
   v.regex(/^(?!0000)\d{4}-/, RFC3339),
 )

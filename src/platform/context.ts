@@ -22,6 +22,11 @@ export type Held = {
   readonly permission: string
   readonly place: Place
   readonly resource?: { readonly type: string; readonly id: string } | null
+  /**
+   * The condition it is given under, null for none: who holds it under a condition may give it under the same one only.
+   * Left out, what the actor may do at this moment counts.
+   */
+  readonly condition?: string | null
 }
 
 /** The most an actor may give: nobody gives what they do not hold. */
@@ -39,6 +44,8 @@ export type Ceiling = {
 export type Access = {
   /** Whether the actor holds a permission; read with the service's own bounded staleness. */
   permits(context: Context, permission: string, place: Place): Promise<boolean>
+  /** Whether the organization is suspended or about to be deleted, so that all its own people and keys are refused. */
+  isClosed(context: Context, organizationId: string): Promise<boolean>
   /** Whether the actor has anything to do with the organization, so that it may know that it exists. */
   knows(context: Context, organizationId: string): Promise<boolean>
   /** What the actor holds itself, at the revision the transaction sees. Asked before anything is changed. */

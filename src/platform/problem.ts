@@ -44,6 +44,15 @@ export class Problem extends Error {
   }
 }
 
+/** A 403 for the people and keys of an organization that is closed: no permission of theirs counts. */
+export const organizationClosed = (permission: string) =>
+  new Problem(
+    'forbidden',
+    'organization-suspended',
+    'The organization is suspended or about to be deleted.',
+    { permission },
+  )
+
 /** A 422 about one place in the body. */
 export const unprocessable = (code: string, pointer: string, detail: string) =>
   new Problem('unprocessable', code, detail, { errors: [{ pointer, detail }] })

@@ -1,4 +1,5 @@
 import { recordChange } from '../audit/service.ts'
+import { ceilingOf, deniedOnResource, refuseAboveCeiling } from '../decisions/ceiling.ts'
 import { requireResourceType } from '../permissions/service.ts'
 import type { Context } from '../platform/context.ts'
 import type { Queryable } from '../platform/db/connect.ts'
@@ -107,11 +108,16 @@ export const putResource = (context: Context, { type, id, ...input }: PutResourc
     return { created: !before, resource }
   })
 
-/** Ends a resource and every grant on it, so that a reused id inherits nothing. */
+/**
+ * Ends a resource and every grant on it, so that a reused id inherits nothing. A denial that ends gives something, so the
+ * ceiling applies.
+ */
 export const deleteResource = (context: Context, { type, id }: OneResource) =>
   changeOrganization(context, async (tx, organizationId) => {
+    const ceiling = await ceilingOf(context, tx)
     const before = await requireResource(tx, organizationId, { type, id })
     refuseStale(context, before.version)
+    refuseAboveCeiling(ceiling, await deniedOnResource(tx, { organizationId, type, id }))
     await repository.deleteResource(tx, { organizationId, type, id })
     await recordChange(tx, context, {
       event: 'resource.deleted',

@@ -1,6 +1,7 @@
 import { recordChange } from '../audit/service.ts'
 import {
   ceilingOf,
+  isDenied,
   permissionsOfRole,
   refuseAboveCeiling,
   requireCondition,
@@ -110,14 +111,23 @@ export const resolveRole = async (
   throw unprocessable('role-unknown', pointer, detail)
 }
 
-/** Creates or replaces a custom role. What is added to it must be held by who adds it. */
-export const putRole = (context: Context, input: PutRole) =>
+/**
+ * Creates or replaces a custom role. What is added to it must be held by who adds it; so must what is taken from a role
+ * that is denied to somebody.
+ */
+export const putRole = (
+  context: Context,
+  input: PutRole,
+  { mayReplace = true }: { mayReplace?: boolean } = {},
+) =>
   changeOrganization(context, async (tx, organizationId) => {
     const ceiling = await ceilingOf(context, tx)
     const [before] = await repository.findRoles(tx, organizationId, input.name)
     requireHeld(ceiling, before ? 'role:update' : 'role:create', organizationId)
     const scope = input.scope ?? (before?.builtIn === false ? before.scope : 'organization')
     await refuseBuiltIn(tx, input.name, before)
+    if (before && !mayReplace)
+      throw new Problem('conflict', 'role-exists', 'A role of this name exists already.')
     refuseStale(context, before?.version)
     if (before && before.scope !== scope)
       throw new Problem('conflict', 'role-scope-fixed', 'The scope of a role cannot be changed.')
@@ -129,12 +139,10 @@ export const putRole = (context: Context, input: PutRole) =>
     const { created } = await repository.upsertRole(tx, { organizationId, ...input, scope })
     await repository.replacePermissions(tx, key, held)
     await repository.replaceInherits(tx, key, parents)
-    const added = [...(await permissionsOf(tx, key))].filter((each) => !givenBefore.has(each))
-    refuseAboveCeiling(
-      ceiling,
-      added.map((each) => ({ permission: each.split(' ')[0]!, place: { organizationId } })),
-      '/permissions',
-    )
+    const given = await permissionsOf(tx, key)
+    const added = minus(given, givenBefore)
+    const taken = (await isDenied(tx, organizationId, rowOf(key))) ? minus(givenBefore, given) : []
+    refuseAboveCeiling(ceiling, heldIn(organizationId, [...added, ...taken]), '/permissions')
 
     const [after] = await repository.findRoles(tx, organizationId, input.name)
     const role = withoutHome(after!)
@@ -152,6 +160,23 @@ const permissionsOf = async (tx: Transaction, { home, scope, name }: RoleKey) =>
   const rows = await permissionsOfRole(tx, [home, scope, name])
   return new Set(rows.map(({ permission, condition }) => `${permission} ${condition ?? ''}`))
 }
+
+const minus = (left: ReadonlySet<string>, right: ReadonlySet<string>) =>
+  [...left].filter((each) => !right.has(each))
+
+/** As the ceiling is asked: a permission alone, or the condition after a blank. */
+const heldIn = (organizationId: string, permissions: readonly string[]) =>
+  permissions.map((each) => {
+    const blank = each.indexOf(' ')
+    const [permission, condition] = [each.slice(0, blank), each.slice(blank + 1)]
+    return { permission, place: { organizationId }, condition: condition === '' ? null : condition }
+  })
+
+const rowOf = ({ home, scope, name }: RoleKey): [string, RoleKey['scope'], string] => [
+  home,
+  scope,
+  name,
+]
 
 const refuseBuiltIn = async (tx: Transaction, name: string, before: StoredRole | undefined) => {
   if (before?.builtIn)
@@ -212,13 +237,14 @@ export const copyRole = async (context: Context, { source, name, description }: 
   const all = role.holdsEveryPermission
     ? await allPermissions(context, role.scope)
     : role.permissions
-  return putRole(context, {
+  const copy = {
     name,
     description: description ?? role.description,
     scope: role.scope as 'organization' | 'workspace',
     permissions: all as PutRole['permissions'],
     inherits: role.inherits,
-  })
+  }
+  return putRole(context, copy, { mayReplace: false })
 }
 
 const allPermissions = (context: Context, scope: string) =>
@@ -249,12 +275,10 @@ export const deleteRole = (context: Context, { name, replacement }: DeleteRole) 
       if (successor.home === key.home && successor.name === key.name)
         throw unprocessable('replacement-same', '/replacement', 'A role cannot replace itself.')
       const before = await permissionsOf(tx, key)
-      const gained = [...(await permissionsOf(tx, successor))].filter((each) => !before.has(each))
-      refuseAboveCeiling(
-        ceiling,
-        gained.map((each) => ({ permission: each.split(' ')[0]!, place: { organizationId } })),
-        '/replacement',
-      )
+      const after = await permissionsOf(tx, successor)
+      const taken = (await isDenied(tx, organizationId, rowOf(key))) ? minus(before, after) : []
+      const gained = [...minus(after, before), ...taken]
+      refuseAboveCeiling(ceiling, heldIn(organizationId, gained), '/replacement')
       await repository.moveGrants(tx, key, successor)
       await repository.moveInherits(tx, key, successor)
     }

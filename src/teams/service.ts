@@ -1,5 +1,10 @@
 import { recordChange } from '../audit/service.ts'
-import { ceilingOf, givenBySubject, refuseAboveCeiling } from '../decisions/ceiling.ts'
+import {
+  ceilingOf,
+  deniedToSubject,
+  givenBySubject,
+  refuseAboveCeiling,
+} from '../decisions/ceiling.ts'
 import { requireMember } from '../members/service.ts'
 import type { Context } from '../platform/context.ts'
 import type { Queryable } from '../platform/db/connect.ts'
@@ -83,6 +88,12 @@ export const putTeam = (context: Context, { team: slug, ...input }: PutTeam) =>
         '/parent',
       )
     }
+    if (before?.parent && parent !== before.parent)
+      refuseAboveCeiling(
+        ceiling,
+        await deniedToSubject(tx, organizationId, `team:${before.parent}`),
+        '/parent',
+      )
     const name = input.name ?? before?.name ?? slug
     const team = await repository.upsertTeam(tx, { organizationId, slug, name, parent })
     await recordChange(tx, context, {
@@ -94,11 +105,13 @@ export const putTeam = (context: Context, { team: slug, ...input }: PutTeam) =>
     return { created: !before, team }
   })
 
-/** Deletes a team and the grants to it. One with children stays. */
+/** Deletes a team and the grants to it. One with children stays. What the team was denied is given back, so the ceiling applies. */
 export const deleteTeam = (context: Context, { team: slug }: { team: string }) =>
   changeOrganization(context, async (tx, organizationId) => {
+    const ceiling = await ceilingOf(context, tx)
     const team = await requireTeam(tx, organizationId, slug)
     refuseStale(context, team.version)
+    refuseAboveCeiling(ceiling, await deniedToSubject(tx, organizationId, `team:${slug}`))
     if (await repository.hasChildren(tx, organizationId, slug))
       throw new Problem(
         'conflict',
@@ -137,8 +150,11 @@ export const putTeamMember = (context: Context, { team, user }: OneTeamMember) =
     return { subject: user }
   })
 
+/** Takes a member out of a team: gives back what the team is denied, so the ceiling applies. */
 export const deleteTeamMember = (context: Context, { team, user }: OneTeamMember) =>
   changeOrganization(context, async (tx, organizationId) => {
+    const ceiling = await ceilingOf(context, tx)
+    refuseAboveCeiling(ceiling, await deniedToSubject(tx, organizationId, `team:${team}`))
     const removed = await repository.deleteTeamMember(tx, { organizationId, team, subject: user })
     if (!removed)
       throw new Problem('not-found', 'team-member-not-found', 'The team has no such member.')

@@ -54,13 +54,19 @@ export const updateWorkspace = async (
 export const deleteWorkspace = (tx: Queryable, organizationId: string, id: string) =>
   tx`delete from workspaces where organization_id = ${organizationId} and id = ${id}`
 
+// What makes somebody a member of a workspace: a role in the workspace itself, for now or for good.
+const UNCONDITIONAL_ROLE = (tx: Queryable) => tx`
+  resource_id is null and role_name is not null and effect = 'allow' and condition is null
+  and (expires_at is null or expires_at > now())`
+
 export const listWorkspaceMembers = (
   tx: Queryable,
   filter: { organizationId: string; workspaceId: string; after: string; limit: number },
 ) => tx<WorkspaceMember[]>`
-  select subject, roles from workspace_members
+  select subject, array_agg(role_name::text order by role_name) as roles from grants
   where organization_id = ${filter.organizationId} and workspace_id = ${filter.workspaceId}
-    and subject > ${filter.after} order by subject limit ${filter.limit}`
+    and subject > ${filter.after} and ${UNCONDITIONAL_ROLE(tx)}
+  group by subject order by subject limit ${filter.limit}`
 
 /** The roles a subject holds in a workspace itself. */
 export const findRolesOf = (
@@ -69,8 +75,7 @@ export const findRolesOf = (
 ) => tx<{ home: string; scope: 'workspace' | 'organization' | 'platform'; name: string }[]>`
   select role_home as home, role_scope as scope, role_name as name from grants
   where organization_id = ${filter.organizationId} and workspace_id = ${filter.workspaceId}
-    and subject = ${filter.subject} and resource_id is null and role_name is not null and effect = 'allow'
-    and condition is null
+    and subject = ${filter.subject} and ${UNCONDITIONAL_ROLE(tx)}
   order by role_name`
 
 /** How much ends with a workspace. */

@@ -16,6 +16,8 @@ export type GateOptions = {
   auditKey: MacKey
   log: Log
   now: () => Date
+  /** The same clock in milliseconds since the epoch. */
+  nowMs: () => number
   /** Who a token is, or undefined. */
   identify: (sql: Sql, token: string, nowMs: number) => Actor | Promise<Actor | undefined>
   /** The id behind an organization's id or slug. */
@@ -28,12 +30,12 @@ const unauthenticated = (detail: string) =>
   new Problem('unauthenticated', 'unauthenticated', detail)
 
 /** The token of `Authorization: Bearer …` (RFC 6750) or `X-API-Key`. */
-export const tokenOf = (request: Request): string => {
-  const authorization = request.headers.get('authorization')
+const tokenOf = (headers: Headers): string => {
+  const authorization = headers.get('authorization')
   const token =
     authorization !== null
       ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1]
-      : (request.headers.get('x-api-key') ?? undefined)
+      : (headers.get('x-api-key') ?? undefined)
   if (!token || token.length > 8192)
     throw unauthenticated('Send an API key or a token as Authorization: Bearer ….')
   return token
@@ -41,14 +43,22 @@ export const tokenOf = (request: Request): string => {
 
 /** Everything before a handler: request id, caller, organization, workspace. */
 export const createGate = (options: GateOptions) => {
-  /** The context of a request whose caller is known. @throws Problem 401 */
-  const open = async (c: HonoContext): Promise<Context> => {
+  /**
+   * The context of a request whose caller is known; without a promise where the caller is remembered.
+   * @throws Problem 401
+   */
+  const open = (c: HonoContext): Context | Promise<Context> => {
+    const { headers } = c.req.raw
     const requestId: string =
-      c.get('requestId') ?? requestIdOf(c.req.raw.headers.get('x-request-id') ?? undefined)
+      c.get('requestId') ?? requestIdOf(headers.get('x-request-id') ?? undefined)
     c.set('requestId', requestId)
     const sql = options.sql(c)
-    const found = options.identify(sql, tokenOf(c.req.raw), options.now().getTime())
-    const actor = found instanceof Promise ? await found : found
+    const found = options.identify(sql, tokenOf(headers), options.nowMs())
+    if (found instanceof Promise) return found.then((actor) => contextOf(sql, requestId, actor))
+    return contextOf(sql, requestId, found)
+  }
+
+  const contextOf = (sql: Sql, requestId: string, actor: Actor | undefined): Context => {
     if (!actor) throw unauthenticated('The API key or token is not valid.')
     return {
       sql,

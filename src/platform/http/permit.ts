@@ -2,7 +2,7 @@ import type { Context as HonoContext, MiddlewareHandler } from 'hono'
 import { describeRoute, resolver } from 'hono-openapi'
 import type { GenericSchema } from 'valibot'
 import type { Context, Place } from '../context.ts'
-import { Problem } from '../problem.ts'
+import { organizationClosed, Problem } from '../problem.ts'
 import type { Env } from './router.ts'
 
 /** Where a route asks its permission. */
@@ -26,21 +26,22 @@ export const permit = (
       organizationId: where === 'platform' ? null : context.organizationId,
       workspaceId: where === 'platform' ? null : workspaceOf(c),
     }
-    if (!(await holdsEither(context, either, place)))
-      throw new Problem(
-        'forbidden',
-        'forbidden',
-        `This needs the permission ${either.join(' or ')}.`,
-        {
-          permission: either[0]!,
-        },
-      )
+    if (!(await holdsEither(context, either, place))) throw await refusalOf(context, either, place)
     await next()
   }
   return documented(middleware, {
     'x-permission': either.join(' or '),
     'x-permission-asked-at': where,
   })
+}
+
+const refusalOf = async (context: Context, either: readonly string[], place: Place) => {
+  const permission = either[0]!
+  const { organizationId } = place
+  if (organizationId !== null && (await context.access.isClosed(context, organizationId)))
+    return organizationClosed(permission)
+  const detail = `This needs the permission ${either.join(' or ')}.`
+  return new Problem('forbidden', 'forbidden', detail, { permission })
 }
 
 const holdsEither = async (context: Context, permissions: readonly string[], place: Place) => {

@@ -1,0 +1,146 @@
+import { parseArgs } from 'node:util'
+import { providePostgres } from '../test/support/postgres.ts'
+import { benchCasbin } from './casbin.ts'
+import { benchCold } from './cold.ts'
+import { conditionsOf, loadAverage } from './conditions.ts'
+import { openLoaded } from './databases.ts'
+import { benchDecide } from './decide.ts'
+import type { Figure } from './figures.ts'
+import { benchHttp } from './http.ts'
+import { startBaseline, startLatchkey, untilNoticed } from './latchkey.ts'
+import { installRoles } from './load.ts'
+import { sizesOfMix } from './mix.ts'
+import { residentBytes } from './processes.ts'
+import { step } from './progress.ts'
+import { type Section, writeReport } from './report.ts'
+import { startCannon } from './turns.ts'
+
+// npm run bench              everything, about a quarter of an hour
+// npm run bench -- --short   fewer grants, short turns: shows that it works, not how fast it is
+
+const { values: given } = parseArgs({ options: { short: { type: 'boolean', default: false } } })
+
+const AMOUNT = given.short
+  ? { grants: 50_000, small: 5_000, questions: 1024, batches: 32, once: 110 }
+  : { grants: 1_000_000, small: 10_000, questions: 10_240, batches: 160, once: 1100 }
+const TURNS = given.short
+  ? { turns: 2, seconds: 1, warmUpSeconds: 1, connections: 16 }
+  : { turns: 5, seconds: 5, warmUpSeconds: 1, connections: 16 }
+const CASBIN = given.short
+  ? { lines: [100, 1000], ms: 100 }
+  : { lines: [100, 1000, 10_000], ms: 1000 }
+
+const endings: (() => Promise<unknown>)[] = []
+const untilEnd = <Value extends { stop: () => Promise<unknown> }>(value: Value): Value => {
+  endings.unshift(() => value.stop())
+  return value
+}
+
+/** Servers over PostgreSQL: the cold questions, then everything in turns, then the memory it took. */
+const measureServers = async (postgresUrl: string, howPostgres: string) => {
+  const { questions, batches, once } = AMOUNT
+  const shared = { postgresUrl, questions }
+  const sizes = { mix: sizesOfMix(AMOUNT.grants), small: sizesOfMix(AMOUNT.small) }
+  const mix = untilEnd(
+    await openLoaded({ ...shared, name: 'bench_mix', sizes: sizes.mix, batches, once }),
+  )
+  const small = untilEnd(
+    await openLoaded({ ...shared, name: 'bench_small', sizes: sizes.small, batches: 0, once: 0 }),
+  )
+  const conditions = await conditionsOf(mix.sql, howPostgres)
+  const starting = step('start the servers')
+  const contenders = {
+    latchkey: untilEnd(await startLatchkey(mix.settings)),
+    small: untilEnd(await startLatchkey(small.settings)),
+    baseline: untilEnd(await startBaseline(mix.settings)),
+  }
+  for (const { sql } of [mix, small]) await installRoles(sql)
+  await untilNoticed()
+  starting.done()
+  const { latchkey } = contenders
+  const asking = step('first questions, PostgreSQL')
+  const cold = await benchCold(latchkey.url, 'PostgreSQL over loopback', mix.first)
+  asking.done()
+  const before = residentBytes(latchkey.pid)
+
+  const cannon = untilEnd(startCannon())
+  const total = TURNS.turns * 8
+  const turning = step('turns', total)
+  let turns = 0
+  const http = await benchHttp(
+    cannon,
+    contenders,
+    { mix: mix.mix, small: small.mix },
+    {
+      ...TURNS,
+      onTurn: (turn, name) => turning.at(turns++, `turn ${turn}: ${name}`),
+    },
+  )
+  turning.done()
+  const allowed = mix.mix.questions.filter((question) => question.allowed).length
+  const grown = (residentBytes(latchkey.pid) - before) / mix.mix.grants
+  const more: Figure[] = [
+    {
+      name: 'allowed',
+      value: (100 * allowed) / questions,
+      unit: '%',
+      note: `of ${questions} distinct bodies over ${Math.min(questions, sizes.mix.length)} organizations, ${mix.mix.grants} grants`,
+    },
+    {
+      name: 'resident memory of the server, grown',
+      value: grown,
+      unit: 'B/grant',
+      note: 'members, grants and views, after all turns; see decide in process for what a grant takes',
+    },
+  ]
+  return { conditions, cold, http: [...http, ...more] }
+}
+
+/** Cold questions over the embedded storage. Its built-in roles are those of the packs, so only grants decide. */
+const measureEmbedded = async () => {
+  const options = { name: 'embedded', sizes: [], questions: 0, batches: 0, template: [] }
+  const loaded = untilEnd(await openLoaded({ ...options, once: AMOUNT.once }))
+  await loaded.close()
+  const server = untilEnd(await startLatchkey(loaded.settings))
+  const asking = step('first questions, embedded storage')
+  const figures = await benchCold(server.url, 'embedded storage', loaded.first)
+  asking.done()
+  await server.stop()
+  return figures
+}
+
+const measure = async () => {
+  const postgres = await providePostgres()
+  if ('skip' in postgres) throw new Error(postgres.skip)
+  untilEnd(postgres)
+  const servers = await measureServers(postgres.url, postgres.how)
+  const embedded = await measureEmbedded()
+  for (const end of endings.splice(0)) await end()
+  const casbin = step('node-casbin')
+  const peer = await benchCasbin(CASBIN.lines, CASBIN.ms)
+  casbin.done()
+  const deciding = step('decide in process, about a minute')
+  const decide = given.short ? [] : await benchDecide()
+  deciding.done()
+  const sections: Section[] = [
+    { title: 'Over HTTP, in turns', figures: servers.http },
+    { title: 'Cold', figures: [...servers.cold, ...embedded] },
+    { title: 'node-casbin', figures: peer },
+    {
+      title: 'Decide in process',
+      figures: decide.map((row) => ({ ...row, target: row.target ?? undefined })),
+    },
+  ]
+  const conditions = { ...servers.conditions, 'load average at the end': loadAverage() }
+  return writeReport(
+    conditions,
+    sections.filter(({ figures }) => figures.length > 0),
+    given.short,
+  )
+}
+
+try {
+  console.log(`\n${await measure()}\n`)
+} finally {
+  for (const end of endings.splice(0)) await end()
+}
