@@ -38,3 +38,5 @@ app.post('/door', async (c) => {
 })
 
 serve({ fetch: app.fetch, hostname: config.HOST, port: config.PORT })
+
+process.once('SIGTERM', () => process.exit())

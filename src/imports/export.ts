@@ -4,7 +4,6 @@ import { inOrganizationSnapshot } from '../platform/db/transaction.ts'
 import * as exported from './exported.ts'
 import { createPace, type Pace } from './pace.ts'
 import { namesOf, type RoleNames } from './plan-roles.ts'
-import { ROWS_MAX } from './run.ts'
 import type { ExportOptions } from './schema.ts'
 import * as stored from './stored.ts'
 import { createWriter, type Writer } from './writer.ts'
@@ -15,6 +14,7 @@ import { createWriter, type Writer } from './writer.ts'
  */
 export const exportDocument = (context: Context, { format }: ExportOptions) =>
   inOrganizationSnapshot(context, async (tx, organizationId) => {
+    await stored.planAnew(tx)
     const writer = createWriter(format)
     const pace = createPace()
     const reading: Reading = { tx, organizationId, pace, writer }
@@ -42,60 +42,45 @@ export const exportDocument = (context: Context, { format }: ExportOptions) =>
 
 type Reading = { tx: Queryable; organizationId: string; pace: Pace; writer: Writer }
 
-/** Pages of rows, each beginning after the last row of the one before. */
-const pagesOf = async function* <Row, Position>(
-  { organizationId, pace }: Reading,
-  first: Position,
-  list: (range: { organizationId: string; limit: number; after: Position }) => PromiseLike<Row[]>,
-  positionOf: (row: Row) => Position,
+/** The rows of a cursor, one by one. */
+const rowsOf = async function* <Row>(
+  { pace }: Reading,
+  cursor: AsyncIterable<Row[]>,
 ): AsyncGenerator<Row> {
-  for (let after = first; ; ) {
-    const rows = await list({ organizationId, limit: ROWS_MAX, after })
+  for await (const rows of cursor)
     for (const row of rows) {
       await pace()
       yield row
     }
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < ROWS_MAX) return
-    after = positionOf(last)
-  }
 }
 
 const readGrants = async (reading: Reading, names: RoleNames) => {
   const sorted = exported.noGrants()
-  const list = (range: Parameters<typeof stored.listGrants>[1]) =>
-    stored.listGrants(reading.tx, range)
-  for await (const grant of pagesOf(reading, '', list, ({ id }) => id))
-    exported.sortGrant(sorted, names, grant)
+  const cursor = stored.listGrants(reading.tx, reading.organizationId)
+  for await (const grant of rowsOf(reading, cursor)) exported.sortGrant(sorted, names, grant)
   return sorted
 }
 
 const writeMembers = async (reading: Reading, roles: ReadonlyMap<string, string[]>) => {
-  const list = (range: Parameters<typeof stored.listMembers>[1]) =>
-    stored.listMembers(reading.tx, range)
-  for await (const member of pagesOf(reading, '', list, ({ subject }) => subject))
+  const cursor = stored.listMembers(reading.tx, reading.organizationId)
+  for await (const member of rowsOf(reading, cursor))
     reading.writer.add('members', exported.exportedMember(member, roles.get(member.subject) ?? []))
 }
 
 const writeTeams = async (reading: Reading) => {
   const { tx, organizationId, writer } = reading
   const members = new Map<string, string[]>()
-  const list = (range: Parameters<typeof stored.listMemberships>[1]) =>
-    stored.listMemberships(tx, range)
-  const first = { team: '', subject: '' }
-  for await (const { team, subject } of pagesOf(reading, first, list, (row) => row)) {
-    const known = members.get(team)
-    if (known) known.push(subject)
-    else members.set(team, [subject])
+  for await (const row of rowsOf(reading, stored.listMemberships(tx, organizationId))) {
+    const known = members.get(row.team)
+    if (known) known.push(row.subject)
+    else members.set(row.team, [row.subject])
   }
   for (const team of await stored.findTeams(tx, organizationId))
     writer.add('teams', exported.exportedTeam(team, members.get(team.slug) ?? []))
 }
 
 const writeResources = async (reading: Reading, slugs: ReadonlyMap<string, string>) => {
-  const list = (range: Parameters<typeof stored.listResources>[1]) =>
-    stored.listResources(reading.tx, range)
-  const first = { type: '', id: '' }
-  for await (const resource of pagesOf(reading, first, list, (row) => row))
+  const cursor = stored.listResources(reading.tx, reading.organizationId)
+  for await (const resource of rowsOf(reading, cursor))
     reading.writer.add('resources', exported.exportedResource(resource, slugs))
 }

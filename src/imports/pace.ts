@@ -14,6 +14,9 @@ export const createPace = (): Pace => {
   }
 }
 
+/** Rows that one statement takes. On embedded storage, which runs in this process, it is done in a tenth of a second. */
+export const ROWS_MAX = 2000
+
 /** The slices of a long list, each small enough for one statement. */
 export const slicesOf = <Item>(items: readonly Item[], size: number): Item[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>

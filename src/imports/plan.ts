@@ -1,11 +1,12 @@
 import { type HeldGrants, readHeldGrants } from './held-grants.ts'
+import { ROWS_MAX } from './pace.ts'
 import { compareGrants, type GrantChange, type Known, resolveGrants } from './plan-grants.ts'
 import { planMembers } from './plan-members.ts'
 import { type MembershipRoles, planMembershipRoles } from './plan-membership-roles.ts'
 import { planResources, planWorkspaces } from './plan-places.ts'
 import { planRoles } from './plan-roles.ts'
 import { planTeams } from './plan-teams.ts'
-import { ROWS_MAX, type Run } from './run.ts'
+import type { Run } from './run.ts'
 import { type Counts, type ImportDocument, type ImportReport, KINDS, type Kind } from './schema.ts'
 import { findOversized } from './stored.ts'
 

@@ -1,7 +1,7 @@
 import type { Transaction } from '../platform/db/connect.ts'
 import { didYouMean } from '../platform/nearest.ts'
 import type { Faults } from './faults.ts'
-import { type Pace, slicesOf } from './pace.ts'
+import { type Pace, ROWS_MAX, slicesOf } from './pace.ts'
 import type { Kind } from './schema.ts'
 import type { Scope } from './stored.ts'
 
@@ -26,9 +26,6 @@ export type Change<Row> = {
   /** Whether anything of it differs from what is stored. */
   changed: boolean
 }
-
-/** Rows that one statement takes. On embedded storage, which runs in this process, it is done in a tenth of a second. */
-export const ROWS_MAX = 2000
 
 /** Looks up many keys, some thousands in a statement. */
 export const lookUp = async <Item, Row>(

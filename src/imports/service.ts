@@ -19,7 +19,7 @@ import { type Plan, planImport, reportOf } from './plan.ts'
 import { refuseAbove } from './refuse-above.ts'
 import type { Run } from './run.ts'
 import type { ImportDocument, ImportReport } from './schema.ts'
-import { findCatalog, findRevision } from './stored.ts'
+import { findCatalog, findRevision, planAnew } from './stored.ts'
 import { touchedBy } from './touched.ts'
 import { type Naming, writePlan } from './write.ts'
 
@@ -67,6 +67,7 @@ const importWithin = async (
   }: { organizationId: string; document: ImportDocument; sha256: string; dryRun: boolean },
 ): Promise<ImportReport> => {
   const ceiling = await ceilingOf(context, tx)
+  await planAnew(tx)
   const run: Run = {
     tx,
     organizationId,

@@ -1,9 +1,20 @@
 import type { Queryable } from '../platform/db/connect.ts'
+import { ROWS_MAX } from './pace.ts'
 
 /**
  * What an organization holds, as an import compares it with a document and an export writes it: one statement each.
  * Lists of keys go in as JSON, so that a statement takes thousands of them.
  */
+
+/**
+ * Plans each following statement of the transaction for the tables as they are now: thousands of keys looked up by a plan
+ * that was made when a table was empty would take minutes.
+ */
+export const planAnew = (tx: Queryable) =>
+  tx`select set_config('plan_cache_mode', 'force_custom_plan', true)`
+
+/** Plans as usual: where each row is checked by a trigger of its own, planning would take longer than checking. */
+export const planAsUsual = (tx: Queryable) => tx`select set_config('plan_cache_mode', 'auto', true)`
 
 export type Scope = 'workspace' | 'organization' | 'platform'
 type Attributes = Record<string, unknown>
@@ -162,47 +173,35 @@ export const findRevision = async (tx: Queryable, organizationId: string) => {
   return row!
 }
 
-type Range = { organizationId: string; limit: number }
-
 // What is exported is what still holds: a member whose time is over is left out with all that is theirs.
 const UNENDED = (tx: Queryable) => tx`(m.expires_at is null or m.expires_at > now())`
 
-/** A page of members, in the order of their subjects. */
-export const listMembers = (
-  tx: Queryable,
-  { organizationId, limit, after }: Range & { after: string },
-) =>
+/** Every member, some thousand rows at a time. */
+export const listMembers = (tx: Queryable, organizationId: string) =>
   tx<StoredMember[]>`
     select subject, is_owner, status, attributes, expires_at from members m
-    where organization_id = ${organizationId} and subject > ${after} and ${UNENDED(tx)}
-    order by subject limit ${limit}`
+    where organization_id = ${organizationId} and ${UNENDED(tx)} order by subject`.cursor(ROWS_MAX)
 
-/** A page of team memberships. */
-export const listMemberships = (
-  tx: Queryable,
-  { organizationId, limit, after }: Range & { after: Membership },
-) => tx<Membership[]>`
-  select t.team, t.subject from team_members t
-    join members m on m.organization_id = t.organization_id and m.subject = t.subject
-  where t.organization_id = ${organizationId} and (t.team, t.subject) > (${after.team}, ${after.subject}) and ${UNENDED(tx)}
-  order by t.team, t.subject limit ${limit}`
+/** Every team membership. */
+export const listMemberships = (tx: Queryable, organizationId: string) =>
+  tx<Membership[]>`
+    select t.team, t.subject from team_members t
+      join members m on m.organization_id = t.organization_id and m.subject = t.subject
+    where t.organization_id = ${organizationId} and ${UNENDED(tx)} order by t.team, t.subject`.cursor(
+    ROWS_MAX,
+  )
 
-/** A page of resources. */
-export const listResources = (
-  tx: Queryable,
-  { organizationId, limit, after }: Range & { after: ResourceId },
-) => tx<StoredResource[]>`
-  select type, id, workspace_id, owner, attributes from resources
-  where organization_id = ${organizationId} and (type, id) > (${after.type}, ${after.id})
-  order by type, id limit ${limit}`
+/** Every resource. */
+export const listResources = (tx: Queryable, organizationId: string) =>
+  tx<StoredResource[]>`
+    select type, id, workspace_id, owner, attributes from resources
+    where organization_id = ${organizationId} order by type, id`.cursor(ROWS_MAX)
 
-/** A page of grants that hold; those of API keys stay with their keys. */
-export const listGrants = (
-  tx: Queryable,
-  { organizationId, limit, after }: Range & { after: string },
-) => tx<(StoredGrant & { isMember: boolean })[]>`
-  select m.subject is not null as is_member, ${GRANT(tx)}
-    left join members m on m.organization_id = g.organization_id and m.subject = g.subject
-  where g.organization_id = ${organizationId} and g.id > ${after} and g.subject not like 'key:%'
-    and (g.expires_at is null or g.expires_at > now()) and (m.subject is null or ${UNENDED(tx)})
-  order by g.id limit ${limit}`
+/** Every grant that holds; those of API keys stay with their keys. */
+export const listGrants = (tx: Queryable, organizationId: string) =>
+  tx<(StoredGrant & { isMember: boolean })[]>`
+    select m.subject is not null as is_member, ${GRANT(tx)}
+      left join members m on m.organization_id = g.organization_id and m.subject = g.subject
+    where g.organization_id = ${organizationId} and g.subject not like 'key:%'
+      and (g.expires_at is null or g.expires_at > now()) and (m.subject is null or ${UNENDED(tx)})
+    order by g.id`.cursor(ROWS_MAX)

@@ -1,9 +1,11 @@
 import type { Context } from '../platform/context.ts'
+import { ROWS_MAX } from './pace.ts'
 import type { Plan } from './plan.ts'
 import * as repository from './repository.ts'
-import { differing, grantRowsOf, roleRowsOf } from './rows.ts'
-import { ROWS_MAX, type Run } from './run.ts'
+import { differing, type GrantRows, grantRowsOf, type RoleRows, roleRowsOf } from './rows.ts'
+import type { Run } from './run.ts'
 import type { Kind } from './schema.ts'
+import { planAsUsual } from './stored.ts'
 
 /** How often the log tells how far it is. */
 const LOGGED_EVERY = 10_000
@@ -38,48 +40,55 @@ export const writePlan = async (
   naming: Naming,
 ): Promise<void> => {
   const { tx, organizationId } = run
-  for (const { kind, total, slice } of writesOf(run, plan, actor.subject)) {
-    if (total === 0) continue
-    for (let done = 0; done < total; ) {
-      const next = Math.min(done + ROWS_MAX, total)
-      await naming(kind, () => slice(organizationId, done, next))
-      await run.pace()
-      if (next % LOGGED_EVERY < next - done) log.info({ kind, done: next, total }, 'importing')
-      done = next
+  const writeAll = async (writes: readonly Write[]) => {
+    for (const { kind, total, slice } of writes) {
+      if (total === 0) continue
+      for (let done = 0; done < total; ) {
+        const next = Math.min(done + ROWS_MAX, total)
+        await naming(kind, () => slice(organizationId, done, next))
+        await run.pace()
+        if (next % LOGGED_EVERY < next - done) log.info({ kind, done: next, total }, 'importing')
+        done = next
+      }
+      await naming(kind, () => repository.askDeferredRules(tx))
+      await repository.deferRules(tx)
     }
-    await naming(kind, () => repository.askDeferredRules(tx))
-    await repository.deferRules(tx)
   }
+  const [roles, grants] = [roleRowsOf(run, plan), grantRowsOf(plan)]
+  await writeAll(changesOfRows(run, roles, grants))
+  await planAsUsual(tx)
+  await writeAll(newRows(run, plan, { roles, grants, grantedBy: actor.subject }))
 }
 
-const writesOf = (run: Run, plan: Plan, grantedBy: string): Write[] => {
-  const { tx } = run
-  const roles = roleRowsOf(run, plan)
-  const grants = grantRowsOf(plan)
-  const { workspaces, members, teams, resources } = plan
-  return [
-    writing('roles', differing(plan.roles.changes), (rows) => repository.upsertRoles(tx, rows)),
-    writing('roles', roles.permissionsGone, (r) => repository.deleteRolePermissions(tx, r)),
-    writing('roles', roles.permissions, (r) => repository.upsertRolePermissions(tx, r)),
-    writing('roles', roles.inheritsGone, (r) => repository.deleteRoleInherits(tx, r)),
-    writing('roles', roles.inherits, (r) => repository.insertRoleInherits(tx, r)),
-    writing(
-      'workspaces',
-      differing(workspaces.changes, (before, after) => before.name === after.name),
-      (rows) => repository.upsertWorkspaces(tx, rows),
-    ),
-    writing('members', differing(members.changes), (r) => repository.upsertMembers(tx, r)),
-    writing(
-      'teams',
-      differing(teams.changes, (a, b) => a.name === b.name && a.parent === b.parent),
-      (rows) => repository.upsertTeams(tx, rows),
-    ),
-    writing('teams', teams.joining, (rows) => repository.insertTeamMembers(tx, rows)),
-    writing('resources', differing(resources.changes), (r) => repository.upsertResources(tx, r)),
-    writing('grants', grants.deleted, (rows) => repository.deleteGrants(tx, rows)),
-    writing('grants', grants.updated, (rows) => repository.updateGrants(tx, rows)),
-    writing('grants', grants.inserted, (rows) =>
-      repository.insertGrants(tx, { ...rows, grantedBy }),
-    ),
-  ]
-}
+/** Rows that are there already. */
+const changesOfRows = ({ tx }: Run, roles: RoleRows, grants: GrantRows): Write[] => [
+  writing('roles', roles.permissionsGone, (r) => repository.deleteRolePermissions(tx, r)),
+  writing('roles', roles.inheritsGone, (r) => repository.deleteRoleInherits(tx, r)),
+  writing('grants', grants.deleted, (rows) => repository.deleteGrants(tx, rows)),
+  writing('grants', grants.updated, (rows) => repository.updateGrants(tx, rows)),
+]
+
+/** Rows by their keys, whether there are such or not. */
+const newRows = (
+  { tx }: Run,
+  plan: Plan,
+  { roles, grants, grantedBy }: { roles: RoleRows; grants: GrantRows; grantedBy: string },
+): Write[] => [
+  writing('roles', differing(plan.roles.changes), (rows) => repository.upsertRoles(tx, rows)),
+  writing('roles', roles.permissions, (r) => repository.upsertRolePermissions(tx, r)),
+  writing('roles', roles.inherits, (r) => repository.insertRoleInherits(tx, r)),
+  writing(
+    'workspaces',
+    differing(plan.workspaces.changes, (before, after) => before.name === after.name),
+    (rows) => repository.upsertWorkspaces(tx, rows),
+  ),
+  writing('members', differing(plan.members.changes), (r) => repository.upsertMembers(tx, r)),
+  writing(
+    'teams',
+    differing(plan.teams.changes, (a, b) => a.name === b.name && a.parent === b.parent),
+    (rows) => repository.upsertTeams(tx, rows),
+  ),
+  writing('teams', plan.teams.joining, (rows) => repository.insertTeamMembers(tx, rows)),
+  writing('resources', differing(plan.resources.changes), (r) => repository.upsertResources(tx, r)),
+  writing('grants', grants.inserted, (r) => repository.insertGrants(tx, { ...r, grantedBy })),
+]

@@ -150,8 +150,8 @@ describe('creating', () => {
     expect((await create(mended, { headers })).status).toBe(201)
   })
 
-  test.each(['a b', 'é', 'x'.repeat(256)])('refuses %j as an Idempotency-Key', async (key) => {
-    const request = { headers: { 'idempotency-key': encodeURI(key) === key ? key : 'a b' } }
+  test.each(['a b', 'x'.repeat(256)])('refuses %j as an Idempotency-Key', async (key) => {
+    const request = { headers: { 'idempotency-key': key } }
     const { status, body } = await create({ name: unique(), owner: 'zoe' }, request)
     expect([status, body.code]).toEqual([400, 'idempotency-key-invalid'])
   })

@@ -27,8 +27,26 @@ const PROBLEM = {
   },
 } as const
 
-/** The OpenAPI 3.1 document of every route, from the schemas that validate. */
-export const documentOf = (app: Hono<Env>, version: string) =>
+/** The noun of a path: `/v1/organizations/{organization}/grants/{id}` is about grants. */
+const nounOf = (path: string): string => {
+  const parts = path.split('/').filter((part) => part !== '')
+  if (parts.includes('access') || parts[0] === '.well-known') return 'authzen'
+  if (parts[0] === 'check') return 'decisions'
+  const [, first = parts[0] ?? '', , third] = parts
+  const isAction = third === undefined || /^(suspend|reactivate|leave)$/.test(third)
+  return first === 'organizations' && !isAction ? third : first
+}
+
+/** The OpenAPI 3.1 document of every route, from the schemas that validate, sorted by noun. */
+export const documentOf = async (app: Hono<Env>, version: string) => {
+  const document = await generate(app, version)
+  for (const [path, operations] of Object.entries(document.paths))
+    for (const operation of Object.values(operations))
+      (operation as { tags?: string[] }).tags = [nounOf(path)]
+  return document
+}
+
+const generate = (app: Hono<Env>, version: string) =>
   generateSpecs(app, {
     documentation: {
       openapi: '3.1.0',
