@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Shot } from './answers.ts'
 import { type Asker, eachOf } from './ask.ts'
-import type { Shot } from './cannon.ts'
 import type { Batch, KnownQuestion } from './dataset.ts'
 import { freePort, type Served, startServer } from './processes.ts'
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Order, Shot, Volley } from './cannon.ts'
+import type { Shot } from './answers.ts'
+import type { Order, Volley } from './cannon.ts'
 import { CORE, processorMs, startProcess, stopProcess } from './processes.ts'
 
 /** One server, one path, one list of requests. */

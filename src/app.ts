@@ -2,6 +2,7 @@ import { Hono, type Context as HonoContext } from 'hono'
 import { LRUCache } from 'lru-cache'
 import { apiKeyRoutes } from './api-keys/routes.ts'
 import { createIdentifier, identifyKey } from './api-keys/service.ts'
+import { createDenials, type Denials } from './audit/denials.ts'
 import { authzenRoutes } from './authzen/routes.ts'
 import { decisionRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
@@ -28,6 +29,7 @@ import { respondToError, respondToUnknown } from './platform/http/respond.ts'
 import { type Env, router } from './platform/http/router.ts'
 import type { Log } from './platform/log.ts'
 import type { Metrics } from './platform/metrics.ts'
+import type { Problem } from './platform/problem.ts'
 import { resourceRoutes } from './resources/routes.ts'
 import { resourceViolations } from './resources/service.ts'
 import { roleRoutes } from './roles/routes.ts'
@@ -99,7 +101,8 @@ export const createApp = (options: AppOptions) => {
   })
 
   const app = new Hono<Env>()
-  app.onError(respondToError(log, VIOLATIONS))
+  const denials = createDenials()
+  app.onError(respondToError(log, VIOLATIONS, noteRefusal(gate, denials, log)))
   app.route(
     '/',
     healthRoutes(
@@ -117,8 +120,19 @@ export const createApp = (options: AppOptions) => {
     return c.json(await document)
   })
   app.notFound(respondToUnknown(app.routes))
-  return { app, policies, access, gate }
+  return { app, policies, access, gate, denials }
 }
+
+/** Leaves an event of a refusal, without making whoever is refused wait. */
+const noteRefusal =
+  (gate: Gate, denials: Denials, log: Log) =>
+  (problem: Problem, c: HonoContext): void => {
+    const { code, extras } = problem
+    gate
+      .refused(c, problem)
+      .then((context) => denials.note(context, { code, permission: extras.permission }))
+      .catch((error: unknown) => log.warn({ err: error }, 'a refusal is not in the log'))
+  }
 
 /** Everything under /v1: the caller is known before any route runs. */
 const managementRoutes = (gate: Gate) => {

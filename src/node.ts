@@ -165,7 +165,7 @@ export const start = async (config: Config): Promise<Running> => {
   const log = createLog(config.LOG_LEVEL)
   const database = await openDatabase(config, log)
   try {
-    const { app, context, isNew, state } = await assemble(config, database, log)
+    const { app, context, denials, isNew, state } = await assemble(config, database, log)
     const server = await listen(app.fetch, config)
     const needsKey = !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
     const adminKey = needsKey
@@ -183,6 +183,7 @@ export const start = async (config: Config): Promise<Running> => {
       stop: async () => {
         state.draining = true
         await drain(server)
+        await denials.flush()
         await database.close()
       },
     }

@@ -2,6 +2,7 @@ import { type Context, revisionToken } from '../platform/context.ts'
 import { sha256 } from '../platform/crypto/hash.ts'
 import { mac } from '../platform/crypto/mac.ts'
 import type { Transaction } from '../platform/db/connect.ts'
+import { inPlatform } from '../platform/db/transaction.ts'
 import { newId } from '../platform/id.ts'
 import * as repository from './repository.ts'
 
@@ -36,8 +37,38 @@ const withoutSecrets = (name: string, value: unknown) =>
 export const recordChange = async (
   tx: Transaction,
   context: Context,
-  { workspaceId = null, subject, ...change }: Change,
+  change: Change,
 ): Promise<{ revision: string }> => {
+  const { revision, platformRevision } = await writeEvent(tx, context, 'success', change)
+  context.revision = revisionToken(context.organizationId, revision ?? 0, platformRevision)
+  return { revision: context.revision }
+}
+
+/** What was refused: a permission, or any access where nobody knows who asks; and how often since the last event. */
+export type Denial = { code: string; permission: string | undefined; count: number }
+
+/** Leaves an event of what was refused to the context's actor, in the log of the organization it was refused in. */
+export const recordDenial = (
+  context: Pick<Context, 'sql'> & Recorded,
+  { code, permission, count }: Denial,
+) =>
+  inPlatform(context.sql, (tx) =>
+    writeEvent(tx, context, 'denied', {
+      event: 'access.denied',
+      resource: `access:${permission ?? code}`,
+      reason: code,
+      count,
+    }),
+  )
+
+type Recorded = Pick<Context, 'actor' | 'auditKey' | 'now' | 'organizationId' | 'requestId'>
+
+const writeEvent = async (
+  tx: Transaction,
+  context: Recorded,
+  outcome: 'success' | 'denied',
+  { workspaceId = null, subject, ...change }: Change & { count?: number },
+) => {
   const log = context.organizationId || 'platform'
   const { revision, platformRevision } = await repository.findRevision(tx, log)
   const reached = revision ?? platformRevision
@@ -69,7 +100,7 @@ export const recordChange = async (
     apiKeyId: context.actor.apiKeyId,
     resource: change.resource,
     subject: subject ?? null,
-    outcome: 'success',
+    outcome,
     requestId: context.requestId,
     revision: reached,
     body,
@@ -77,8 +108,7 @@ export const recordChange = async (
     mac: await mac(context.auditKey, authenticated(log, id, leaf)),
     macKeyId: context.auditKey.id,
   })
-  context.revision = revisionToken(context.organizationId, revision ?? 0, platformRevision)
-  return { revision: context.revision }
+  return { revision, platformRevision }
 }
 
 const encoder = new TextEncoder()

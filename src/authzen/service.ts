@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { refuseRepeated } from '../decisions/defaults.ts'
 import {
   type Ask,
   evaluate,
@@ -163,28 +164,6 @@ const said = (
     ([name]) => !storedOnly.has(`${entity}.${name}`),
   )
   return Object.fromEntries(trusted)
-}
-
-/** Values that the items of a batch may inherit, all counted: conditions read them anew for every item. */
-const REPEATED_VALUES_MAX = 1_000_000
-
-const refuseRepeated = (defaults: Parts, items: number): void => {
-  if (countValues(defaults, 0) * items > REPEATED_VALUES_MAX)
-    throw new Problem(
-      'invalid',
-      'defaults-too-large',
-      'The defaults are too large for so many evaluations; ask in smaller batches.',
-    )
-}
-
-/** Conditions read nothing that is nested deeper. */
-const DEPTH_MAX = 20
-
-const countValues = (value: unknown, depth: number): number => {
-  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return 1
-  let count = 1
-  for (const part of Object.values(value)) count += countValues(part, depth + 1)
-  return count
 }
 
 /** What clients may know of the decision point with this identifier. */

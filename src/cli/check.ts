@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { Command } from 'commander'
+import { CommandError } from './failure.ts'
 import { ask, type Remote, remoteOptions } from './remote.ts'
 
 type Asked = Remote & {
@@ -47,8 +48,16 @@ const question = ({ organization, workspace, subject, permission, resource, cont
   subject,
   permission,
   resource,
-  ...(context === undefined ? {} : { context: JSON.parse(context) as unknown }),
+  ...(context === undefined ? {} : { context: contextOf(context) }),
 })
+
+const contextOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new CommandError('--context is not JSON')
+  }
+}
 
 const verdict = ({ allowed, reason, code }: Answer) =>
   `${allowed ? styleText('green', 'allow') : styleText('red', 'deny')}  ${reason} (${code})`

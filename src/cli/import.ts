@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { styleText } from 'node:util'
 import { SingleBar } from 'cli-progress'
 import { Command } from 'commander'
@@ -6,7 +5,7 @@ import { readCasbinTable } from '../engine/casbin-table.ts'
 import { readCasbinCsv } from '../engine/csv.ts'
 import { connect } from '../platform/db/connect.ts'
 import { type CasbinDocument, documentOfCasbin } from './casbin-document.ts'
-import { CommandError } from './failure.ts'
+import { CommandError, readNamed } from './failure.ts'
 import { ask, type Remote, remoteOptions } from './remote.ts'
 import { table } from './table.ts'
 
@@ -69,9 +68,7 @@ type Upload = { text: string; contentType: string; document?: CasbinDocument }
 const uploadOf = async (file: string | undefined, asked: Asked): Promise<Upload> => {
   if (asked.casbinTable !== undefined) return jsonOf(await fromTable(asked.casbinTable))
   if (file === undefined) throw new CommandError('name a file, or a database with --casbin-table')
-  const text = await readFile(file, 'utf8').catch(() => {
-    throw new CommandError(`${file} cannot be read`)
-  })
+  const text = await readNamed(file)
   if (file.endsWith('.csv')) return jsonOf(fromCsv(text))
   return {
     text,

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { SingleBar } from 'cli-progress'
@@ -10,7 +10,7 @@ import { connect } from '../platform/db/connect.ts'
 import { startEmbedded } from '../platform/db/embedded.ts'
 import { silentLog } from '../platform/log.ts'
 import { listShipped } from '../platform/node/files.ts'
-import { CommandError } from './failure.ts'
+import { CommandError, readNamed } from './failure.ts'
 import { readScenario, runScenario, type ScenarioResult } from './scenarios.ts'
 import { table } from './table.ts'
 
@@ -32,7 +32,7 @@ const lint = async (files: readonly string[]) => {
   let errors = 0
   for (const file of await named(files, 'policies', /\.csv$/)) {
     const isPack = files.length === 0
-    const problems = lintPolicy(await readFile(file, 'utf8'), isPack ? {} : { builtInRoles })
+    const problems = lintPolicy(await readNamed(file), isPack ? {} : { builtInRoles })
     errors += problems.filter(({ severity }) => severity === 'error').length
     const color = (severity: string) => styleText(severity === 'error' ? 'red' : 'yellow', severity)
     const rows = problems.map(({ line, severity, detail }) => [
@@ -52,7 +52,7 @@ const lint = async (files: readonly string[]) => {
 /** Runs scenarios on a server of their own, in memory. */
 const runAll = async (files: readonly string[]): Promise<ScenarioResult[]> => {
   const scenarios = await Promise.all(
-    files.map(async (file) => readScenario(file, await readFile(file, 'utf8'))),
+    files.map(async (file) => readScenario(file, await readNamed(file))),
   )
   const bar = new SingleBar({
     format: `${styleText('cyan', '{bar}')} {value}/{total} {name}`,

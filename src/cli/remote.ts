@@ -42,6 +42,7 @@ export const ask = async <Body>(
     },
     ...(body === undefined ? {} : { body, duplex: 'half' }),
   }
+  if (!URL.canParse(path, url)) throw new CommandError(`${url} is not the address of a server`)
   const response = await fetch(new URL(path, url), request).catch(() => {
     throw new CommandError(`no server answers at ${url}; is it running? (--url, LATCHKEY_URL)`)
   })

@@ -33,9 +33,17 @@ export type ScenarioResult = {
   passed: boolean
 }
 
+const yamlOf = (file: string, text: string): unknown => {
+  try {
+    return parseYaml(text)
+  } catch (error) {
+    throw new CommandError(`${file} is not YAML: ${(error as Error).message.split('\n')[0]}`)
+  }
+}
+
 /** @throws CommandError naming the file and the place */
 export const readScenario = (file: string, text: string): Scenario => {
-  const parsed = v.safeParse(Scenario, parseYaml(text))
+  const parsed = v.safeParse(Scenario, yamlOf(file, text))
   if (parsed.success) return { file, ...parsed.output }
   const [issue] = parsed.issues
   throw new CommandError(`${file}, ${v.getDotPath(issue) ?? 'the whole file'}: ${issue.message}`)

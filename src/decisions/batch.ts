@@ -1,6 +1,7 @@
 import type { Context } from '../platform/context.ts'
 import { parse } from '../platform/parse.ts'
 import { Problem } from '../platform/problem.ts'
+import { refuseRepeated } from './defaults.ts'
 import { isPlainBatchCheck } from './plain-question.ts'
 import { BatchCheck, type BatchRequest } from './schema.ts'
 import { type Answer, answerTo, type OrganizationState, openTo, type Policies } from './service.ts'
@@ -13,6 +14,7 @@ export const checkBatch = async (
   context: Context,
   { defaults, checks, consistency = 'minimize_latency' }: BatchRequest,
 ) => {
+  refuseRepeated(defaults ?? {}, checks.length)
   const nowMs = context.now().getTime()
   const opened = {
     checked: new Map<string, OrganizationState>(),

@@ -149,10 +149,12 @@ export const parseObjects = async (lists: Lists): Promise<ImportDocument> => {
   return document as ImportDocument
 }
 
-const refuseTooManyEntries = ({ teams, workspaces }: ImportDocument) => {
-  const entries = [...teams, ...workspaces].reduce(
-    (total, { members }) => total + (members?.length ?? 0),
-    0,
+const refuseTooManyEntries = ({ roles, teams, workspaces }: ImportDocument) => {
+  const ofRoles = roles.map(
+    (role) => (role.permissions?.length ?? 0) + (role.inherits?.length ?? 0),
   )
-  if (entries > ENTRIES_MAX) throw tooLarge(`${ENTRIES_MAX} members of teams and workspaces`)
+  const ofMembers = [...teams, ...workspaces].map(({ members }) => members?.length ?? 0)
+  const entries = [...ofRoles, ...ofMembers].reduce((total, count) => total + count, 0)
+  if (entries > ENTRIES_MAX)
+    throw tooLarge(`${ENTRIES_MAX} entries in the lists of roles, teams and workspaces`)
 }

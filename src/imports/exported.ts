@@ -1,6 +1,6 @@
 import { grantKey, isByMembership, placed, roleIdOf } from './held-grants.ts'
 import type { Pace } from './pace.ts'
-import { type RoleNames, resolveRole } from './plan-roles.ts'
+import { findRole, type RoleNames } from './plan-roles.ts'
 import { roleId } from './role-graph.ts'
 import type {
   ImportedGrant,
@@ -117,8 +117,8 @@ const add = (lists: Map<string, string[]>, key: string, name: string) => {
 /** Whether the role's name alone means this role where it is held. */
 const isNamedAlone = (names: RoleNames, grant: StoredGrant) => {
   const inWorkspace = grant.workspaceId !== null
-  const role = resolveRole(names, { name: grant.roleName!, inWorkspace })
-  return typeof role !== 'string' && roleId(role) === roleIdOf(grant)
+  const role = findRole(names, { name: grant.roleName!, inWorkspace })
+  return role !== undefined && roleId(role) === roleIdOf(grant)
 }
 
 /** Of grants alike on a resource that was moved meanwhile, only the one that lasts longest. */

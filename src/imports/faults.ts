@@ -1,6 +1,10 @@
+import { didYouMean } from '../platform/nearest.ts'
 import { type Fault, Problem } from '../platform/problem.ts'
 
 const FAULTS_MAX = 100
+/** Comparing a name with all others takes long where there are many: that is done for some faults, and some names. */
+const SUGGESTIONS_MAX = 10
+const SUGGESTED_FROM_MAX = 5000
 
 export type Faults = ReturnType<typeof createFaults>
 
@@ -15,7 +19,13 @@ export const createFaults = () => {
     errors.push({ pointer, detail })
     if (errors.length >= FAULTS_MAX) refuse()
   }
-  return { add, refuse }
+  let suggestions = 0
+  /** ` Did you mean a, b?` */
+  const suggestion = (name: string, known: ReadonlyMap<string, unknown>): string => {
+    if (known.size > SUGGESTED_FROM_MAX || ++suggestions > SUGGESTIONS_MAX) return ''
+    return didYouMean(name, known.keys())
+  }
+  return { add, refuse, suggestion }
 }
 
 /** The one refusal of a document: nothing of it was stored. */

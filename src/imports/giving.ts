@@ -1,8 +1,8 @@
 import type { Ceiling } from '../platform/context.ts'
 import { type GrantIdentity, readHeldGrants, roleIdOf } from './held-grants.ts'
+import { createHolding } from './holding.ts'
 import type { Plan } from './plan.ts'
-import { resourceKey } from './plan-places.ts'
-import { createRoleGraph, type RoleGraph } from './role-graph.ts'
+import { givenBy, ownPermissions } from './role-graph.ts'
 import { lookUp, type Run } from './run.ts'
 import { findTeamsOf, type ResourceId, type StoredMember } from './stored.ts'
 
@@ -14,37 +14,36 @@ export type Giving = Awaited<ReturnType<typeof createGiving>>
  * the same place is asked about once, however many grants give it.
  */
 export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
-  const before = createRoleGraph(plan.roles.before, run.permissions)
-  const after = createRoleGraph(plan.roles.after, run.permissions)
+  const { before, after } = plan.roles
   const { held, teamsOf } = await readHolders(run, plan)
-  const holds = holdsAt(run, ceiling, plan)
+  const holding = createHolding(run, ceiling, plan)
 
-  const ofRole = new Map<string, string | undefined>()
+  /** Of a role at a place, with all it inherits; no cycle is left here, and no long chain. */
+  const missingOfRoleAt = remembered(
+    (id: string, workspaceId: string | null, resource: ResourceId | null): string | undefined => {
+      const node = after.get(id)!
+      for (const [permission] of ownPermissions(node, run.permissions)) {
+        const means = holding.means(permission, workspaceId, resource)
+        if (means && !holding.holds(permission, workspaceId, resource)) return permission
+      }
+      return firstOf(node.parents, (parent) => missingOfRoleAt(parent, workspaceId, resource))
+    },
+  )
   /** Of one grant. */
   const missingOfGrant = (grant: GrantIdentity): string | undefined => {
+    const { workspaceId, permission } = grant
     const resource =
       grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
     const role = roleIdOf(grant)
-    if (role === null) {
-      const condition = grant.effect === 'deny' ? null : grant.condition
-      const given = { permission: grant.permission!, condition }
-      return holds(given, grant.workspaceId, resource) ? undefined : grant.permission!
-    }
-    const key = [role, grant.workspaceId, resource && resourceKey(resource)].join('\u0000')
-    if (!ofRole.has(key)) {
-      const given = permissionsAt(after, role, grant.workspaceId, resource)
-      ofRole.set(key, given.find((each) => !holds(each, grant.workspaceId, resource))?.permission)
-    }
-    return ofRole.get(key)
+    if (role !== null) return missingOfRoleAt(role, workspaceId, resource)
+    return holding.holds(permission!, workspaceId, resource) ? undefined : permission!
   }
-  const ofSubject = new Map<string, string | undefined>()
-  const missingOfSubject = (subject: string): string | undefined => {
-    if (!ofSubject.has(subject)) {
-      const allowing = held.of(subject).filter(({ effect }) => effect === 'allow')
-      ofSubject.set(subject, firstOf(allowing, missingOfGrant))
-    }
-    return ofSubject.get(subject)
-  }
+  const missingOfSubject = remembered((subject: string) =>
+    firstOf(
+      held.of(subject).filter(({ effect }) => effect === 'allow'),
+      missingOfGrant,
+    ),
+  )
   /** Of what a team holds, with the teams above it. */
   const missingOfTeam = (slug: string) =>
     firstOf(chainOf(plan, slug), (each) => missingOfSubject(`team:${each}`))
@@ -55,11 +54,13 @@ export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
     missingOfMember: (subject: string) =>
       missingOfSubject(subject) ??
       firstOf(teamsOf.get(subject) ?? [], ({ team }) => missingOfTeam(team)),
-    /** Of what a role gives more than until now. */
+    /** Of what a role gives more than until now; a loosened condition is something given, too. */
     missingOfRole: (id: string) => {
-      const had = new Set(before.givenBy(id).map(heldAs))
-      const added = after.givenBy(id).filter((each) => !had.has(heldAs(each)))
-      return added.find((each) => !holds(each, null, null))?.permission
+      if (missingOfRoleAt(id, null, null) === undefined) return undefined
+      const had = givenBy(before, run.permissions, id)
+      return firstOf(givenBy(after, run.permissions, id), ([key, { permission }]) =>
+        had.has(key) || holding.holds(permission, null, null) ? undefined : permission,
+      )
     },
   }
 }
@@ -72,22 +73,17 @@ const firstOf = <Item>(items: Iterable<Item>, find: (item: Item) => string | und
   return undefined
 }
 
-type Given = { permission: string; condition: string | null }
-
-/** A loosened condition is something given, too. */
-const heldAs = ({ permission, condition }: Given) => `${permission} ${condition ?? ''}`
-
-/** The permissions a role gives where it is held; what is wider than the place has no effect there. */
-const permissionsAt = (
-  graph: RoleGraph,
-  role: string,
-  workspaceId: string | null,
-  resource: ResourceId | null,
-): Given[] =>
-  graph
-    .givenBy(role)
-    .filter(({ scope }) => (resource === null && workspaceId === null) || scope === 'workspace')
-    .filter(({ permission }) => resource === null || permission.startsWith(`${resource.type}:`))
+/** Answers each question once. */
+const remembered = <Asked extends readonly unknown[]>(
+  find: (...asked: Asked) => string | undefined,
+) => {
+  const answers = new Map<string, string | undefined>()
+  return (...asked: Asked): string | undefined => {
+    const key = JSON.stringify(asked)
+    if (!answers.has(key)) answers.set(key, find(...asked))
+    return answers.get(key)
+  }
+}
 
 /** The grants of the teams that get members or a parent, and of the members who are let in again. */
 const readHolders = async (run: Run, plan: Plan) => {
@@ -102,10 +98,12 @@ const readHolders = async (run: Run, plan: Plan) => {
     ...plan.teams.changes.flatMap(({ after }) => after.parent ?? []),
     ...memberships.map(({ team }) => team),
   ])
-  const holders = [...teams]
-    .flatMap((slug) => [...chainOf(plan, slug)])
-    .map((slug) => `team:${slug}`)
-  const held = await readHeldGrants(run, [...holders, ...restored], plan.resources.known)
+  const holders = [...teams].flatMap((slug) => [...chainOf(plan, slug)])
+  const held = await readHeldGrants(
+    run,
+    [...holders.map((slug) => `team:${slug}`), ...restored],
+    plan.resources.known,
+  )
   return { held, teamsOf: Map.groupBy(memberships, ({ subject }) => subject) }
 }
 
@@ -124,28 +122,4 @@ const chainOf = ({ teams }: Plan, slug: string): Set<string> => {
     team = team.parent === null ? undefined : teams.known.get(team.parent)
   }
   return chain
-}
-
-/** Whether the giver holds a permission where things will be after the import; each question is asked once. */
-const holdsAt = (run: Run, ceiling: Ceiling, { resources }: Plan) => {
-  const ask = (given: Given, workspaceId: string | null, resource: ResourceId | null) => {
-    const place = { organizationId: run.organizationId, workspaceId }
-    const { permission, condition } = given
-    if (resource === null) return ceiling.holds({ permission, place, condition })
-    const key = resourceKey(resource)
-    const holdsOnIt = () => ceiling.holds({ permission, place, resource, condition })
-    if (!resources.moved.has(key)) return holdsOnIt()
-    // Where it will be counts, and what is held on it already. On an unregistered one of a strict type nothing is yet.
-    if (!ceiling.holds({ permission, place, condition })) return false
-    return (resources.added.has(key) && run.resourceTypes.get(resource.type)) || holdsOnIt()
-  }
-  const answers = new Map<string, boolean>()
-  return (given: Given, workspaceId: string | null, resource: ResourceId | null): boolean => {
-    const key = [heldAs(given), workspaceId, resource && resourceKey(resource)].join('\u0000')
-    const known = answers.get(key)
-    if (known !== undefined) return known
-    const answer = ask(given, workspaceId, resource)
-    answers.set(key, answer)
-    return answer
-  }
 }

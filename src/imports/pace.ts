@@ -15,7 +15,7 @@ export const createPace = (): Pace => {
 }
 
 /** Rows that one statement takes. On embedded storage, which runs in this process, it is done in a tenth of a second. */
-export const ROWS_MAX = 2000
+export const ROWS_MAX = 1000
 
 /** The slices of a long list, each small enough for one statement. */
 export const slicesOf = <Item>(items: readonly Item[], size: number): Item[][] =>

@@ -12,7 +12,7 @@ import {
 import { type RolePlan, resolveRole } from './plan-roles.ts'
 import type { TeamPlan } from './plan-teams.ts'
 import { fits, type RoleKey } from './role-graph.ts'
-import { isFirst, type Run, suggestion } from './run.ts'
+import { isFirst, type Run } from './run.ts'
 import type { ImportedGrant } from './schema.ts'
 import type { Scope, StoredGrant } from './stored.ts'
 
@@ -65,7 +65,7 @@ const resolveGrant = (run: Run, known: Known, placed: Placed): PlannedGrant | un
   const resource = entry.resource ? resourceOf(entry.resource) : null
   if (resource) refuseUnknownType(run, resource.type, `${pointer}/resource`)
   const workspaceId = findPlace(run, known, entry, pointer)
-  const role = findRole(run, known.roles, entry, workspaceId, pointer)
+  const role = roleOf(run, known.roles, entry, workspaceId, pointer)
   const permissionScope = findScope(run, entry, { workspaceId, resource, pointer })
   if (!role && permissionScope === null) return undefined
   return {
@@ -97,7 +97,7 @@ const refuseSubject = (
   if (type === 'user' && !members.known.has(subject))
     faults.add(pointer, 'Not a member of the organization.')
   if (type === 'team' && !teams.known.has(id))
-    faults.add(pointer, `There is no such team.${suggestion(id, teams.known)}`)
+    faults.add(pointer, `There is no such team.${faults.suggestion(id, teams.known)}`)
   if (type === 'key' && !members.keys.has(id)) faults.add(pointer, 'There is no such API key.')
 }
 
@@ -127,7 +127,7 @@ const findPlace = (
   return registered.workspaceId
 }
 
-const findRole = (
+const roleOf = (
   { faults }: Run,
   { names }: RolePlan,
   { role: name, roleScope: scope, resource }: ImportedGrant,
@@ -136,11 +136,9 @@ const findRole = (
 ): RoleKey | undefined => {
   if (scope && !name) faults.add(`${pointer}/roleScope`, 'Only a role has a scope to name.')
   if (!name) return undefined
-  const role = resolveRole(names, { name, inWorkspace: workspaceId !== null, scope })
-  if (typeof role === 'string') {
-    faults.add(`${pointer}/role`, role)
-    return undefined
-  }
+  const wanted = { name, inWorkspace: workspaceId !== null, scope }
+  const role = resolveRole(faults, names, wanted, `${pointer}/role`)
+  if (!role) return undefined
   if (role.home === 'platform' && role.scope === 'organization' && role.name === 'owner')
     faults.add(`${pointer}/role`, 'Ownership is given by membership (roles: ["owner"]).')
   if (role.scope === 'workspace' && workspaceId === null && !resource)
@@ -160,7 +158,7 @@ const findScope = (
   if (!permission) return null
   const scope = permissions.get(permission)
   if (scope === undefined) {
-    const detail = `The permission is not registered.${suggestion(permission, permissions)}`
+    const detail = `The permission is not registered.${faults.suggestion(permission, permissions)}`
     faults.add(`${pointer}/permission`, detail)
     return null
   }

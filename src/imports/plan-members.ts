@@ -38,12 +38,13 @@ export const planMembers = async (run: Run, document: ImportDocument): Promise<M
   return { changes, ...(await findNamed(run, document, new Set(subjects))) }
 }
 
+/** Ownership is given by naming it and never taken by leaving it out: a list made elsewhere does not know of owners. */
 const memberOf = (
   { user, roles, attributes, status, expiresAt }: ImportedMember,
   before: StoredMember | undefined,
 ): StoredMember => ({
   subject: user,
-  isOwner: roles ? roles.includes('owner') : (before?.isOwner ?? false),
+  isOwner: before?.isOwner === true || roles?.includes('owner') === true,
   status: status ?? before?.status ?? 'active',
   attributes: attributes ?? before?.attributes ?? {},
   expiresAt: expiresAt === undefined ? (before?.expiresAt ?? null) : expiresAt,

@@ -96,11 +96,9 @@ const planListing = (
   for (const [position, name] of listing.roles.entries()) {
     if (name === 'owner' && workspaceId === null) continue
     const pointer = `${listing.pointer}/${position}`
-    const role = resolveRole(names, { name, inWorkspace: workspaceId !== null })
-    if (typeof role === 'string') {
-      faults.add(pointer, role)
-      continue
-    }
+    const wantedRole = { name, inWorkspace: workspaceId !== null }
+    const role = resolveRole(faults, names, wantedRole, pointer)
+    if (!role) continue
     const id = roleId(role)
     if (wanted.has(id)) continue
     wanted.add(id)

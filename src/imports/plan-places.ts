@@ -1,5 +1,5 @@
 import { newId } from '../platform/id.ts'
-import { type Change, isFirst, lookUp, type Run, suggestion } from './run.ts'
+import { type Change, isFirst, lookUp, type Run } from './run.ts'
 import { isSameJson } from './same.ts'
 import type { ImportedGrant, ImportedResource, ImportedWorkspace } from './schema.ts'
 import {
@@ -47,7 +47,10 @@ export const resolveWorkspace = (
   if (reference === null || reference === undefined) return null
   const workspace = known.get(reference)
   if (!workspace)
-    faults.add(pointer, `There is no such workspace.${suggestion(reference, slugsOf(known))}`)
+    faults.add(
+      pointer,
+      `There is no such workspace.${faults.suggestion(reference, slugsOf(known))}`,
+    )
   return workspace?.id ?? null
 }
 
@@ -136,5 +139,8 @@ export const refuseUnknownType = (
   pointer: string,
 ) => {
   if (!resourceTypes.has(type))
-    faults.add(pointer, `The resource type is not registered.${suggestion(type, resourceTypes)}`)
+    faults.add(
+      pointer,
+      `The resource type is not registered.${faults.suggestion(type, resourceTypes)}`,
+    )
 }

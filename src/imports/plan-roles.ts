@@ -1,7 +1,8 @@
 import { checkCondition } from '../engine/condition.ts'
+import type { Faults } from './faults.ts'
 import { findNestingFaults } from './nesting.ts'
 import { fits, nodeOf, type RoleKey, type RoleNode, roleId } from './role-graph.ts'
-import { type Change, isFirst, type Run, suggestion } from './run.ts'
+import { type Change, isFirst, type Run } from './run.ts'
 import type { ImportedRole } from './schema.ts'
 import { findRoles } from './stored.ts'
 
@@ -118,7 +119,10 @@ const readPermissions = (
     const known = permissions.get(permission)
     const checked = condition === null ? { ok: true as const } : checkCondition(condition)
     if (known === undefined)
-      faults.add(pointer, `The permission is not registered.${suggestion(permission, permissions)}`)
+      faults.add(
+        pointer,
+        `The permission is not registered.${faults.suggestion(permission, permissions)}`,
+      )
     else if (!fits(known, scope))
       faults.add(pointer, 'A role holds only permissions of its own scope or a narrower one.')
     else if (held.has(permission)) faults.add(pointer, 'This permission is listed twice.')
@@ -138,9 +142,9 @@ const readParents = (
   const parents = new Set<string>()
   for (const [position, name] of listed.entries()) {
     const pointer = `/roles/${index}/inherits/${position}`
-    const role = resolveRole(names, { name, inWorkspace: scope === 'workspace' })
-    if (typeof role === 'string') faults.add(pointer, role)
-    else if (role.home === 'platform' && role.name === 'owner')
+    const role = resolveRole(faults, names, { name, inWorkspace: scope === 'workspace' }, pointer)
+    if (!role) continue
+    if (role.home === 'platform' && role.name === 'owner')
       faults.add(pointer, 'No role inherits owner.')
     else if (!fits(role.scope, scope))
       faults.add(pointer, 'A role inherits only roles of its own scope or a narrower one.')
@@ -167,26 +171,43 @@ const refuseNesting = (
   }
 }
 
+/** A role as a document names it. */
+export type RoleName = {
+  name: string
+  inWorkspace: boolean
+  /** Which one is meant where the name exists in both scopes. */
+  scope?: RoleKey['scope'] | undefined
+}
+
 /**
  * The role a name means at a place, as the single endpoints read it: in a workspace its own roles first, then the
- * organization's; elsewhere the organization's. Or what is wrong with the name.
+ * organization's; elsewhere the organization's.
  */
-export const resolveRole = (
+export const findRole = (
   names: RoleNames,
-  {
-    name,
-    inWorkspace,
-    scope,
-  }: { name: string; inWorkspace: boolean; scope?: RoleKey['scope'] | undefined },
-): RoleKey | string => {
+  { name, inWorkspace, scope }: RoleName,
+): RoleKey | undefined => {
   const found = names.get(name) ?? []
   const order = scope ? [scope] : inWorkspace ? ['workspace', 'organization'] : ['organization']
   for (const each of order) {
     const role = found.find((role) => role.scope === each)
     if (role) return role
   }
-  if (found.length === 0) return `There is no such role.${suggestion(name, names)}`
-  return scope
-    ? 'There is no role of this name and scope.'
-    : 'This is a role of workspaces; name the workspace it is to be held in.'
+  return undefined
+}
+
+/** The same, with a fault where the name means no role. */
+export const resolveRole = (
+  faults: Faults,
+  names: RoleNames,
+  wanted: RoleName,
+  pointer: string,
+): RoleKey | undefined => {
+  const role = findRole(names, wanted)
+  if (role) return role
+  if (!names.has(wanted.name))
+    faults.add(pointer, `There is no such role.${faults.suggestion(wanted.name, names)}`)
+  else if (wanted.scope) faults.add(pointer, 'There is no role of this name and scope.')
+  else faults.add(pointer, 'This is a role of workspaces; name the workspace it is to be held in.')
+  return undefined
 }

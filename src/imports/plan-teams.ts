@@ -1,6 +1,6 @@
 import { findNestingFaults } from './nesting.ts'
 import type { MemberPlan } from './plan-members.ts'
-import { type Change, isFirst, lookUp, type Run, suggestion } from './run.ts'
+import { type Change, isFirst, lookUp, type Run } from './run.ts'
 import type { ImportedTeam } from './schema.ts'
 import { findMemberships, findTeams, type Membership, type StoredTeam } from './stored.ts'
 
@@ -55,7 +55,7 @@ const refuseParents = (
   for (const { index, after, changed } of changes) {
     const pointer = `/teams/${index}/parent`
     if (after.parent !== null && !known.has(after.parent))
-      faults.add(pointer, `There is no such team.${suggestion(after.parent, known)}`)
+      faults.add(pointer, `There is no such team.${faults.suggestion(after.parent, known)}`)
     else if (cyclic.has(after.slug)) faults.add(pointer, 'It would sit inside itself.')
     else if (changed && tooDeep.has(after.slug))
       faults.add(pointer, `Teams would nest more than ${TEAMS_DEEP_MAX} deep.`)

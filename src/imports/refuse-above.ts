@@ -40,9 +40,8 @@ const refuse = ({ faults }: Run, missing: string | undefined, pointer: string) =
 const refuseMembers = async (run: Run, ceiling: Ceiling, { members }: Plan, giving: Giving) => {
   for (const { index, before, after } of members.changes) {
     await run.pace()
-    const isOwnerChange =
-      before?.isOwner !== after.isOwner || (after.isOwner && before.status !== after.status)
-    if ((before?.isOwner || after.isOwner) && isOwnerChange && !ceiling.mayGiveOwnership)
+    const isOwnersAlone = after.isOwner && !(before?.isOwner && before.status === after.status)
+    if (isOwnersAlone && !ceiling.mayGiveOwnership)
       run.faults.add(`/members/${index}`, 'Only an owner may make, change or remove an owner.')
     if (isRestored(before, after))
       refuse(run, giving.missingOfMember(after.subject), `/members/${index}`)

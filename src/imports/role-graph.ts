@@ -13,7 +13,8 @@ export type RoleNode = RoleKey & {
   parents: Set<string>
 }
 
-export type Given = { permission: string; scope: Scope; condition: string | null }
+/** Roles by their id. */
+export type Roles = ReadonlyMap<string, RoleNode>
 
 export const nodeOf = ({ permissions, parents, ...role }: StoredRole): RoleNode => ({
   ...role,
@@ -26,41 +27,32 @@ const WIDTH: Record<Scope, number> = { workspace: 0, organization: 1, platform: 
 /** Whether something of the first scope means something in a place (or a role) of the second. */
 export const fits = (inner: Scope, outer: Scope) => WIDTH[inner] <= WIDTH[outer]
 
-export type RoleGraph = ReturnType<typeof createRoleGraph>
+type Catalog = ReadonlyMap<string, Scope>
 
-/** What each role amounts to with all it inherits. */
-export const createRoleGraph = (
-  nodes: ReadonlyMap<string, RoleNode>,
-  permissions: ReadonlyMap<string, Scope>,
-) => {
-  const known = new Map<string, Given[]>()
-  const compute = (id: string): Given[] => {
-    const given = new Map<string, Given>()
-    const reached = new Set([id])
-    // A set visits what is added while it is walked.
-    for (const each of reached) {
-      const node = nodes.get(each)
-      if (!node) continue
-      for (const parent of node.parents) reached.add(parent)
-      const held = node.holdsEveryPermission
-        ? [...permissions]
-            .filter(([, scope]) => fits(scope, node.scope))
-            .map(([key]) => [key, null] as const)
-        : node.permissions
-      for (const [permission, condition] of held) {
-        const scope = permissions.get(permission)
-        if (scope !== undefined)
-          given.set(`${permission} ${condition ?? ''}`, { permission, scope, condition })
-      }
-    }
-    return [...given.values()]
+/** What a role holds itself: some hold every permission of their scope. */
+export const ownPermissions = (
+  node: RoleNode,
+  catalog: Catalog,
+): Iterable<readonly [permission: string, condition: string | null]> =>
+  node.holdsEveryPermission
+    ? [...catalog].filter(([, scope]) => fits(scope, node.scope)).map(([key]) => [key, null])
+    : node.permissions
+
+/** What a role gives with all it inherits, each permission once per condition. */
+export const givenBy = (
+  roles: Roles,
+  catalog: Catalog,
+  id: string,
+): Map<string, { permission: string }> => {
+  const given = new Map<string, { permission: string }>()
+  const reached = new Set([id])
+  // A set visits what is added while it is walked.
+  for (const each of reached) {
+    const node = roles.get(each)
+    if (!node) continue
+    for (const parent of node.parents) reached.add(parent)
+    for (const [permission, condition] of ownPermissions(node, catalog))
+      given.set(`${permission} ${condition ?? ''}`, { permission })
   }
-  return {
-    /** Every permission a role gives, once per condition. */
-    givenBy: (id: string): readonly Given[] => {
-      const found = known.get(id) ?? compute(id)
-      known.set(id, found)
-      return found
-    },
-  }
+  return given
 }

@@ -1,5 +1,4 @@
 import type { Transaction } from '../platform/db/connect.ts'
-import { didYouMean } from '../platform/nearest.ts'
 import type { Faults } from './faults.ts'
 import { type Pace, ROWS_MAX, slicesOf } from './pace.ts'
 import type { Kind } from './schema.ts'
@@ -53,9 +52,3 @@ export const isFirst = (
     faults.add(`/${kind}/${index}`, `The document has this already at /${kind}/${first}.`)
   return first === undefined
 }
-
-const SUGGESTED_FROM_MAX = 5000
-
-/** ` Did you mean a, b?`; not where so many names are known that comparing them would take long. */
-export const suggestion = (name: string, known: ReadonlyMap<string, unknown>): string =>
-  known.size > SUGGESTED_FROM_MAX ? '' : didYouMean(name, known.keys())

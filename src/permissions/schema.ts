@@ -15,7 +15,9 @@ const wellFormed = v.check<string, string>(
   'must be well-formed text without U+0000',
 )
 const shortEnough = v.check<string, string>(
-  (text) => text.length * 3 <= ID_BYTES_MAX || encoder.encode(text).length <= ID_BYTES_MAX,
+  (text) =>
+    text.length * 3 <= ID_BYTES_MAX ||
+    (text.length <= ID_BYTES_MAX && encoder.encode(text).length <= ID_BYTES_MAX),
   `must have at most ${ID_BYTES_MAX} bytes`,
 )
 

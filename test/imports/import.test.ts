@@ -1,9 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { silentLog } from '../../src/platform/log.ts'
 import { FULL, FULL_COUNTS, type ImportServer, NO_COUNTS, startImportServer } from './fixtures.ts'
 
 let server: ImportServer
+const logged: object[] = []
+const log = {
+  ...silentLog,
+  info: (fields: object, message: string) => message === 'importing' && logged.push(fields),
+}
 beforeAll(async () => {
-  server = await startImportServer()
+  server = await startImportServer({ log })
 })
 afterAll(() => server.drop())
 
@@ -187,6 +194,23 @@ describe('a document', () => {
   })
 })
 
+describe('docs/import.md', () => {
+  const page = readFileSync(new URL('../../docs/import.md', import.meta.url), 'utf8')
+  const blocks = [...page.matchAll(/```(?:json)?\n(\{[\s\S]*?)```/g)].map(([, block]) => block!)
+
+  test('shows documents that can be imported, and the answer', async () => {
+    const { path } = await server.newOrganization('user:olivia')
+    const [document, report] = blocks
+    const answer = await server.call(`POST ${path}/import`, document)
+    expect([answer.status, answer.body]).toEqual([200, JSON.parse(report!)])
+    const lines = blocks.find((block) => block.startsWith('{"kind"'))
+    const { status, body } = await server.call(`POST ${path}/import`, lines, {
+      headers: { 'content-type': 'application/x-ndjson' },
+    })
+    expect([status, body.errors]).toEqual([200, []])
+  })
+})
+
 describe('a dry run', () => {
   test.each(['?dryRun=true', '?dryRun'])(
     '%s answers the same and changes nothing',
@@ -216,7 +240,7 @@ describe('a dry run', () => {
 describe('the log', () => {
   test('names what was created and updated, a thousand objects an event, with the hash of the document', async () => {
     const { id, path } = await server.newOrganization()
-    const members = Array.from({ length: 1500 }, (_, n) => ({ user: `m${n}` }))
+    const members = Array.from({ length: 10_500 }, (_, n) => ({ user: `m${n}` }))
     const body = JSON.stringify({ members })
     const hash = Buffer.from(
       await crypto.subtle.digest('SHA-256', new TextEncoder().encode(body)),
@@ -227,12 +251,28 @@ describe('the log', () => {
     >`
       select event, resource, body, revision from audit_events where log = ${id} and event like 'import.%' order by id`
     expect(events.map(({ event, resource }) => [event, resource])).toEqual(
-      Array(2).fill(['import.completed', `import:${hash}`]),
+      Array(11).fill(['import.completed', `import:${hash}`]),
     )
-    const [first, second] = events.map(({ body }) => JSON.parse(body).after)
-    expect([first.parts, first.objects.length, second.objects.length]).toEqual([2, 1000, 500])
+    const parts = events.map(({ body }) => JSON.parse(body).after)
+    const [first, last] = [parts[0], parts.at(-1)]
+    expect([first.parts, first.objects.length, last.objects.length]).toEqual([11, 1000, 500])
     expect([first.sha256, first.objects[0]]).toEqual([hash, 'created member:user:m0'])
     expect(revision!.split('.')[1]).toBe(events[0]!.revision.toString(36))
+    expect(logged).toContainEqual({ kind: 'members', done: 10_000, total: 10_500 })
+  })
+})
+
+describe('two imports at once', () => {
+  test('take turns: the second finds everything done', async () => {
+    const { path } = await server.newOrganization()
+    const answers = await Promise.all([
+      server.call(`POST ${path}/import`, FULL),
+      server.call(`POST ${path}/import`, FULL),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    const bodies = answers.map(({ body }) => body)
+    expect(bodies).toContainEqual(CREATED)
+    expect(bodies).toContainEqual(UNCHANGED)
   })
 })
 

@@ -229,11 +229,6 @@ const REFUSED: Record<string, [document: object, places: string[], detail?: RegE
     { members: [{ user: 'alice', expiresAt: '2099-01-01T00:00:00Z' }] },
     ['/members/0/expiresAt'],
   ],
-  'an organization without owner': [
-    { members: [{ user: 'alice', roles: ['viewer'] }] },
-    ['/members/0'],
-    /active owner/,
-  ],
   'a suspended last owner': [{ members: [{ user: 'alice', status: 'suspended' }] }, ['/members/0']],
   'the same object twice': [
     {

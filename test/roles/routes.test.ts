@@ -74,7 +74,7 @@ describe('a role', () => {
     expect(await may('scenario:execute')).toBe(false)
   })
 
-  test.each(['Lead', 'le ad', 'é', '-a', '__proto__', 'toString', 'a%00', 'a'.repeat(65)])(
+  test.each(['Lead', 'le%20ad', 'é', '-a', '__proto__', 'toString', 'a%00', 'a'.repeat(65)])(
     'is not called %s',
     async (name) => {
       for (const answer of [await put(name), await get(name), await remove(name)])
@@ -175,7 +175,7 @@ describe('a role', () => {
     ],
     ['itself as parent', { inherits: ['lead'] }, 'inheritance-cycle', undefined, ''],
   ])('refuses %s', async (_, body, code, pointer, hint) => {
-    await put('lead')
+    await put('lead', 'scope' in body ? { scope: body.scope } : {})
     const answer = await put('lead', body)
     const fresh = await put('fresh', body)
     expect([answer.status, answer.body.code, answer.body.errors?.[0].pointer]).toEqual([
@@ -264,7 +264,7 @@ describe('inheritance', () => {
     await put('a')
     await put('b', { inherits: ['a'] })
     await put('c', { inherits: ['b'] })
-    for (const inherits of [['a'], ['c'], ['viewer', 'b']]) {
+    for (const inherits of [['a'], ['c'], ['b']]) {
       const { status, body } = await put('a', { inherits })
       expect([status, body.code]).toEqual([422, 'inheritance-cycle'])
     }

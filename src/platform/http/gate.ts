@@ -29,6 +29,13 @@ export type Gate = ReturnType<typeof createGate>
 const unauthenticated = (detail: string) =>
   new Problem('unauthenticated', 'unauthenticated', detail)
 
+const NOBODY: Actor = {
+  subject: 'anonymous',
+  apiKeyId: null,
+  organizationId: null,
+  restrictedTo: null,
+}
+
 /** The token of `Authorization: Bearer …` (RFC 6750) or `X-API-Key`. */
 const tokenOf = (headers: Headers): string => {
   const authorization = headers.get('authorization')
@@ -89,6 +96,18 @@ export const createGate = (options: GateOptions) => {
     if (revision !== undefined) c.header('latchkey-revision', revision)
   }
 
+  /**
+   * Who was refused, and where: nobody where the caller is not known. A question carries its organization in its body, so
+   * of that a key's own stands for it.
+   */
+  const refused = async (c: HonoContext, problem: Problem): Promise<Context> => {
+    if (problem.kind === 'unauthenticated')
+      return contextOf(options.sql(c), c.get('requestId') ?? 'unknown', NOBODY)
+    const context: Context = c.get('context') ?? (await open(c))
+    const organizationId = context.organizationId || (context.actor.organizationId ?? '')
+    return { ...context, organizationId }
+  }
+
   /** Resolves the organization of the path. What the caller may not know does not exist. */
   const organization: MiddlewareHandler<Env> = async (c, next) => {
     const { context } = c.var
@@ -111,7 +130,7 @@ export const createGate = (options: GateOptions) => {
     await next()
   }
 
-  return { open, authenticate, organization, workspace }
+  return { open, refused, authenticate, organization, workspace }
 }
 
 /** RFC 9110 §13.1.1: one of our ETags; `*` demands nothing that the routes do not demand already. */

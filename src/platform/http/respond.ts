@@ -84,14 +84,16 @@ export const problemOf = (error: unknown, violations: Violations): Problem | und
   return undefined
 }
 
-/** Hono's `onError`. */
+/** Hono's `onError`. What a caller was refused is told to `onRefusal` as well. */
 export const respondToError =
-  (log: Log, violations: Violations) =>
+  (log: Log, violations: Violations, onRefusal?: (problem: Problem, c: HonoContext) => void) =>
   (error: unknown, c: HonoContext): Response => {
     const requestId: string = c.get('requestId') ?? 'unknown'
     const problem = problemOf(error, violations)
     if (problem) {
       if (problem.kind === 'unavailable') log.warn({ requestId, err: error }, problem.code)
+      if (problem.kind === 'forbidden' || problem.kind === 'unauthenticated')
+        onRefusal?.(problem, c)
       return renderProblem(problem, requestId)
     }
     log.error({ requestId, err: error }, 'a request failed')

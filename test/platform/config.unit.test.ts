@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest'
+import { ConfigError, readConfig } from '../../src/platform/config.ts'
+
+describe('settings', () => {
+  test('have defaults', () => {
+    expect(readConfig({})).toMatchObject({
+      HOST: '127.0.0.1',
+      PORT: 8080,
+      DATA_DIR: './data',
+      LATCHKEY_DEMO: true,
+      SELF_SERVICE_ORGANIZATIONS: true,
+      LOG_LEVEL: 'info',
+      ENGINE_VERIFY: 'off',
+      STALENESS_MS: 1000,
+    })
+  })
+
+  test('that are empty count as absent, and others are trimmed', () => {
+    expect(readConfig({ PORT: '', HOST: '  ', LATCHKEY_DEMO: 'off' })).toMatchObject({
+      PORT: 8080,
+      HOST: '127.0.0.1',
+      LATCHKEY_DEMO: false,
+    })
+    expect(readConfig({ PORT: ' 9000 ' }).PORT).toBe(9000)
+  })
+
+  test.each([
+    ['PORT', '80 80'],
+    ['PORT', '-1'],
+    ['PORT', '65536'],
+    ['PORT', '0x50'],
+    ['DATABASE_URL', 'mysql://user:hunter2@host/db'],
+    ['DATABASE_URL', 'nonsense-hunter2'],
+    ['DATABASE_CONNECTIONS_MAX', '0'],
+    ['LATCHKEY_ADMIN_KEY', 'hunter2'],
+    ['LATCHKEY_DEMO', 'yes'],
+    ['SELF_SERVICE_ORGANIZATIONS', 'true'],
+    ['JWT_JWKS_URL', 'ftp://hunter2'],
+    ['PUBLIC_URL', 'hunter2'],
+    ['LOG_LEVEL', 'loud'],
+    ['ENGINE_VERIFY', 'some'],
+    ['STALENESS_MS', '10'],
+    ['POLICY_BYTES_MAX', '1'],
+    ['AUDIT_MAC_KEY', 'hunter2'],
+    ['AUDIT_MAC_KEY', 'ab'.repeat(31)],
+    ['STORED_ONLY_ATTRIBUTES', 'hunter2'],
+  ])('refuse %s=%s by name, and never repeat the value', (name, value) => {
+    const read = () => readConfig({ [name]: value })
+    expect(read).toThrow(ConfigError)
+    expect(read).toThrow(new RegExp(`^${name}`))
+    expect(read).not.toThrow(/hunter2/)
+  })
+
+  test('of an issuer come all three or none', () => {
+    const all = {
+      JWT_ISSUER: 'https://issuer.example',
+      JWT_AUDIENCE: 'latchkey',
+      JWT_JWKS_URL: 'https://issuer.example/jwks',
+    }
+    expect(readConfig(all)).toMatchObject(all)
+    for (const name of Object.keys(all))
+      expect(() => readConfig({ ...all, [name]: undefined })).toThrow('all three or none')
+  })
+
+  test('in production with a database server name the key of the log', () => {
+    const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://host/db' }
+    expect(() => readConfig(production)).toThrow('AUDIT_MAC_KEY: required in production')
+    expect(readConfig({ ...production, AUDIT_MAC_KEY: 'ab'.repeat(32) }).NODE_ENV).toBe(
+      'production',
+    )
+    expect(readConfig({ NODE_ENV: 'production' }).NODE_ENV).toBe('production')
+  })
+
+  test('list attributes by entity', () => {
+    const { STORED_ONLY_ATTRIBUTES } = readConfig({
+      STORED_ONLY_ATTRIBUTES: 'subject.role, resource.owner',
+    })
+    expect(STORED_ONLY_ATTRIBUTES).toEqual(['subject.role', 'resource.owner'])
+  })
+})

@@ -1,0 +1,33 @@
+import type { TestServer } from './server.ts'
+
+/** An organization with something in every table, made through the API. */
+export const furnish = async (server: TestServer) => {
+  const organization = await server.newOrganization()
+  const { path } = organization
+  const make = async (what: string, body?: unknown, headers = {}) => {
+    const answer = await server.call(what, body, { headers })
+    if (answer.status >= 300) throw new Error(`${what}: ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+  await make(`PUT ${path}/members/bob`, { roles: ['viewer'] })
+  await make(`PUT ${path}/teams/all`, {})
+  await make(`PUT ${path}/teams/eng`, { parent: 'all' })
+  await make(`PUT ${path}/teams/eng/members/bob`)
+  await make(`PUT ${path}/roles/base`, { permissions: ['scenario:read'] })
+  await make(`PUT ${path}/roles/lead`, { permissions: ['scenario:update'], inherits: ['base'] })
+  const workspace = await make(`POST ${path}/workspaces`, { name: 'Lab', slug: 'lab' })
+  await make(`PUT ${path}/resources/scenario/1`, { workspace: 'lab' })
+  const key = await make(`POST ${path}/api-keys`, { name: 'ci', roles: ['viewer'] })
+  const idempotencyKey = { 'idempotency-key': organization.id }
+  const grant = await make(
+    `POST ${path}/grants`,
+    { subject: 'user:bob', permission: 'scenario:delete' },
+    idempotencyKey,
+  )
+  return {
+    ...organization,
+    workspaceId: workspace.id as string,
+    keyId: key.id as string,
+    grantId: grant.id as string,
+  }
+}
