@@ -25,6 +25,9 @@ export const loadAverage = () =>
     .map((load) => load.toFixed(2))
     .join(' ')
 
+/** Whether other programs left the machine to us when it began; if not, no figure is worth quoting. */
+const isQuiet = () => (loadavg()[1] ?? 0) < availableParallelism() / 2
+
 /** Describes the machine, the program and the database. */
 export const conditionsOf = async (sql: Sql, howPostgres: string): Promise<Conditions> => {
   const [row] = await sql<{ version: string; fsync: string; buffers: string }[]>`
@@ -32,7 +35,7 @@ export const conditionsOf = async (sql: Sql, howPostgres: string): Promise<Condi
   return {
     date: new Date().toISOString(),
     processor: `${cpus()[0]?.model ?? 'unknown'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    'load average at the start': loadAverage(),
+    'load average at the start': `${loadAverage()}${isQuiet() ? '' : ' (not quiet: do not quote these figures)'}`,
     pinned: canPin()
       ? 'servers to core 0, load generator to core 1; PostgreSQL not'
       : 'no: everything shares all cores',

@@ -1,5 +1,6 @@
 import type { Context } from '../platform/context.ts'
-import { recordDenial } from './service.ts'
+import { inPlatform } from '../platform/db/transaction.ts'
+import { type Recorded, writeEvent } from './event.ts'
 
 type Refused = { code: string; permission: string | undefined }
 type Counted = { untilMs: number; count: number; write: () => Promise<void> }
@@ -69,3 +70,20 @@ export const createDenials = ({ windowMs = WINDOW_MS }: { windowMs?: number } = 
 
   return { note, flush }
 }
+
+/** What was refused: a permission, or any access where nobody knows who asks; and how often since the last event. */
+type Denial = { code: string; permission: string | undefined; count: number }
+
+/** Leaves an event of what was refused to the context's actor, in the log of the organization it was refused in. */
+const recordDenial = (
+  context: Pick<Context, 'sql'> & Recorded,
+  { code, permission, count }: Denial,
+) =>
+  inPlatform(context.sql, (tx) =>
+    writeEvent(tx, context, 'denied', {
+      event: 'access.denied',
+      resource: `access:${permission ?? code}`,
+      reason: code,
+      count,
+    }),
+  )

@@ -1,11 +1,11 @@
 import * as v from 'valibot'
-import { refuseRepeated } from '../decisions/defaults.ts'
 import {
   type Ask,
   evaluate,
   type OrganizationState,
   openTo,
   type Policies,
+  refuseRepeated,
 } from '../decisions/service.ts'
 import { ID_BYTES_MAX } from '../permissions/schema.ts'
 import type { Context } from '../platform/context.ts'

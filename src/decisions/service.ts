@@ -15,6 +15,7 @@ import type { BatchCheck, CheckRequest } from './schema.ts'
 import { traceOf } from './trace.ts'
 
 export type { Ask, Decision } from './decide.ts'
+export { refuseRepeated } from './defaults.ts'
 export type { OrganizationState, Policies } from './policies.ts'
 
 /** Everything that decides, over one engine: policies in memory, and what the server asks of them for its own API. */

@@ -22,21 +22,24 @@ export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
   const missingOfRoleAt = remembered(
     (id: string, workspaceId: string | null, resource: ResourceId | null): string | undefined => {
       const node = after.get(id)!
-      for (const [permission] of ownPermissions(node, run.permissions)) {
+      for (const [permission, condition] of ownPermissions(node, run.permissions)) {
         const means = holding.means(permission, workspaceId, resource)
-        if (means && !holding.holds(permission, workspaceId, resource)) return permission
+        if (means && !holding.holds({ permission, condition, workspaceId, resource }))
+          return permission
       }
       return firstOf(node.parents, (parent) => missingOfRoleAt(parent, workspaceId, resource))
     },
   )
   /** Of one grant. */
   const missingOfGrant = (grant: GrantIdentity): string | undefined => {
-    const { workspaceId, permission } = grant
+    const { workspaceId, permission, condition } = grant
     const resource =
       grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
     const role = roleIdOf(grant)
     if (role !== null) return missingOfRoleAt(role, workspaceId, resource)
-    return holding.holds(permission!, workspaceId, resource) ? undefined : permission!
+    if (holding.holds({ permission: permission!, condition, workspaceId, resource }))
+      return undefined
+    return permission!
   }
   const missingOfSubject = remembered((subject: string) =>
     firstOf(
@@ -58,8 +61,9 @@ export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
     missingOfRole: (id: string) => {
       if (missingOfRoleAt(id, null, null) === undefined) return undefined
       const had = givenBy(before, run.permissions, id)
-      return firstOf(givenBy(after, run.permissions, id), ([key, { permission }]) =>
-        had.has(key) || holding.holds(permission, null, null) ? undefined : permission,
+      const everywhere = { workspaceId: null, resource: null }
+      return firstOf(givenBy(after, run.permissions, id), ([key, given]) =>
+        had.has(key) || holding.holds({ ...given, ...everywhere }) ? undefined : given.permission,
       )
     },
   }

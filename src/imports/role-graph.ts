@@ -43,8 +43,8 @@ export const givenBy = (
   roles: Roles,
   catalog: Catalog,
   id: string,
-): Map<string, { permission: string }> => {
-  const given = new Map<string, { permission: string }>()
+): Map<string, { permission: string; condition: string | null }> => {
+  const given = new Map<string, { permission: string; condition: string | null }>()
   const reached = new Set([id])
   // A set visits what is added while it is walked.
   for (const each of reached) {
@@ -52,7 +52,7 @@ export const givenBy = (
     if (!node) continue
     for (const parent of node.parents) reached.add(parent)
     for (const [permission, condition] of ownPermissions(node, catalog))
-      given.set(`${permission} ${condition ?? ''}`, { permission })
+      given.set(`${permission} ${condition ?? ''}`, { permission, condition })
   }
   return given
 }

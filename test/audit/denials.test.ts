@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createDenials } from '../../src/audit/denials.ts'
+import { createDenials } from '../../src/audit/service.ts'
 import type { Context } from '../../src/platform/context.ts'
 import { connect } from '../../src/platform/db/connect.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'

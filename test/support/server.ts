@@ -36,7 +36,10 @@ type ServerOptions = Partial<Parameters<typeof createApp>[0]> & {
 export const startTestServer = async (options: ServerOptions = {}) => {
   const database = options.database ?? (await openTestDatabase())
   const { sql } = database
-  const log = options.log ?? { ...silentLog, error: (fields: object, message: string) => console.error(message, fields) }
+  const log = options.log ?? {
+    ...silentLog,
+    error: (fields: object, message: string) => console.error(message, fields),
+  }
   const auditKey = await macKey(new Uint8Array(32).fill(7))
   const engine =
     options.engine ?? createEngine({ modelText: await readShipped('model.conf'), verify: 'sample' })
