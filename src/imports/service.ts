@@ -17,6 +17,7 @@ import { createFaults, importInvalid } from './faults.ts'
 import { createPace, slicesOf } from './pace.ts'
 import { type Plan, planImport, reportOf } from './plan.ts'
 import { refuseAbove } from './refuse-above.ts'
+import { refuseLifting } from './refuse-lifting.ts'
 import type { Run } from './run.ts'
 import type { ImportDocument, ImportReport } from './schema.ts'
 import { findCatalog, findRevision, planAnew } from './stored.ts'
@@ -79,6 +80,7 @@ const importWithin = async (
   const plan = await planImport(run, document)
   run.faults.refuse()
   await refuseAbove(run, ceiling, plan)
+  await refuseLifting(run, ceiling, plan)
   run.faults.refuse()
   await writePlan(context, run, plan, namingFaults(context))
   const report = reportOf(plan)

@@ -337,3 +337,52 @@ describe('an import', () => {
     expect([answer.status, answer.body.permission]).toEqual([403, 'org:read'])
   })
 })
+
+describe('what an import may not lift', () => {
+  test.each([
+    [
+      'the denial of a team’s parent, by leaving it',
+      { teams: [{ slug: 'inner', parent: null }] },
+      '/teams/0/parent',
+    ],
+    [
+      'a permission of a denied role',
+      { roles: [{ name: 'repo-admin', permissions: [], inherits: ['repo-read'] }] },
+      '/roles/0/permissions',
+    ],
+  ])('%s', async (_, document, pointer) => {
+    const { path } = organization
+    await server.call(`POST ${path}/grants`, {
+      subject: 'team:admins',
+      permission: 'repo:write',
+      effect: 'deny',
+    })
+    await server.call(`POST ${path}/grants`, {
+      subject: 'team:readers',
+      role: 'repo-admin',
+      effect: 'deny',
+    })
+    const key = await bobsKey()
+    const refused = await server.call(`POST ${path}/import`, document, { key })
+    expect([refused.status, refused.body.errors?.[0]?.pointer]).toEqual([422, pointer])
+    const operators = await server.call(`POST ${path}/import`, document)
+    expect(operators.status).toBe(200)
+  })
+
+  test('a condition: what is held under one is not given without it', async () => {
+    const { path } = organization
+    const key = await bobsKey()
+    const { body } = await server.call(`GET ${path}/api-keys`)
+    const subject = `key:${body.items.at(-1).id}`
+    await server.call(`POST ${path}/grants`, {
+      subject,
+      permission: 'repo:admin',
+      condition: 'now > timestamp("2020-01-01T00:00:00Z")',
+    })
+    const grant = { subject: 'user:dave', permission: 'repo:admin' }
+    const bare = await server.call(`POST ${path}/import`, { grants: [grant] }, { key })
+    expect([bare.status, bare.body.errors?.[0]?.pointer]).toEqual([422, '/grants/0/permission'])
+    const same = { ...grant, condition: 'now > timestamp("2020-01-01T00:00:00Z")' }
+    expect((await server.call(`POST ${path}/import`, { grants: [same] }, { key })).status).toBe(200)
+  })
+})
