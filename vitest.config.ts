@@ -15,8 +15,8 @@ const onDatabase = (name: 'postgres' | 'embedded', other: string) => ({
     exclude: [...UNIT, `test/**/*.${other}.test.ts`],
     env: { TEST_DATABASE: name },
     globalSetup: ['test/support/template.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
   },
 })
 

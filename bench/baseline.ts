@@ -1,5 +1,6 @@
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
+import { isPlainQuestion } from '../src/decisions/plain-question.ts'
 import { CheckRequest } from '../src/decisions/schema.ts'
 import { assemble, openDatabase } from '../src/node.ts'
 import { readConfig } from '../src/platform/config.ts'
@@ -29,9 +30,11 @@ app.post('/nothing', async (c) => {
   return new Response(answer, { headers: { 'content-type': 'application/json' } })
 })
 app.post('/door', async (c) => {
-  const { requestId } = await gate.open(c)
+  const opened = gate.open(c)
+  const { requestId } = opened instanceof Promise ? await opened : opened
   requireJson(c.req.raw.headers.get('content-type'))
-  parse(CheckRequest, parseJson(await readBody(c.req.raw)))
+  const body = parseJson(await readBody(c.req.raw))
+  if (!isPlainQuestion(body)) parse(CheckRequest, body)
   return new Response(answer, {
     headers: { 'content-type': 'application/json', 'x-request-id': requestId },
   })
