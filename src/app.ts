@@ -120,7 +120,14 @@ export const createApp = (options: AppOptions) => {
     return c.json(await document)
   })
   app.notFound(respondToUnknown(app.routes))
-  return { app, policies, access, gate, denials }
+  // A router of their own: among all routes Hono falls back to a slower one.
+  const asked = new Hono<Env>()
+  asked.onError(respondToError(log, VIOLATIONS))
+  asked.notFound(respondToUnknown(app.routes))
+  asked.route('/', decisionRoutes(gate, policies))
+  const fetch: typeof app.fetch = (request, ...rest) =>
+    (/^[^/]+\/\/[^/]+\/check(?:\/batch)?$/.test(request.url) ? asked : app).fetch(request, ...rest)
+  return { app, fetch, policies, access, gate, denials }
 }
 
 /** Leaves an event of a refusal, without making whoever is refused wait. */

@@ -165,8 +165,8 @@ export const start = async (config: Config): Promise<Running> => {
   const log = createLog(config.LOG_LEVEL)
   const database = await openDatabase(config, log)
   try {
-    const { app, context, denials, isNew, state } = await assemble(config, database, log)
-    const server = await listen(app.fetch, config)
+    const { fetch, context, denials, isNew, state } = await assemble(config, database, log)
+    const server = await listen(fetch, config)
     const needsKey = !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
     const adminKey = needsKey
       ? (await createOperatorKey(context, { name: 'first administrator', role: 'super_admin' }))

@@ -28,7 +28,7 @@ const consoleLog: Log = {
   // biome-ignore-end lint/suspicious/noConsole: as above
 }
 
-let opened: Promise<ReturnType<typeof createApp>['app']> | undefined
+let opened: Promise<ReturnType<typeof createApp>['fetch']> | undefined
 
 /** One server per isolate; its policies outlive requests, its connections do not. */
 const open = async (environment: WorkerEnvironment) => {
@@ -52,7 +52,7 @@ const open = async (environment: WorkerEnvironment) => {
     policyBytesMax: POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,
   }
-  return createApp(options).app
+  return createApp(options).fetch
 }
 
 const databaseUrl = ({ HYPERDRIVE, DATABASE_URL }: WorkerEnvironment) =>
@@ -64,11 +64,11 @@ export default {
       opened = undefined
       throw error
     })
-    const app = await opened
+    const serve = await opened
     // A connection belongs to the request that opened it: the runtime forbids another one to use it.
     const sql = connect({ url: databaseUrl(environment) }, { connectionsMax: 2 })
     try {
-      return await app.fetch(request, { ...environment, sql }, execution as never)
+      return await serve(request, { ...environment, sql }, execution as never)
     } finally {
       execution.waitUntil(sql.end({ timeout: 5 }))
     }

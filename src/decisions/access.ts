@@ -60,7 +60,7 @@ export const isKnownTo = (
   state: OrganizationState,
 ) =>
   organizationId === null
-    ? state.members.has(subject) || engine.holdsOnPlatform(state.platform.policy, subject)
+    ? engine.holdsOnPlatform(state.platform.policy, subject) || state.members.has(subject)
     : organizationId === state.id
 
 /** Whether an actor holds a permission in the organization as it is now. */

@@ -30,6 +30,8 @@ export type Ask = {
   readonly permission: string
   /** null asks about every resource of the type. */
   readonly resourceId: string | null
+  /** The resource as the caller wrote it, `type:id`, where it is at hand: it need not be joined again. */
+  readonly resourceKey?: string | undefined
   /** The workspace's id; a registered resource's own place counts instead. */
   readonly workspaceId: string | null
   readonly context?: Attributes | undefined
@@ -51,10 +53,19 @@ const UNKNOWN_RESOURCE = refused(
 const NEVER_ASKS = refused('no-match', 'teams, roles and the like receive grants but never ask')
 
 /** The permission's type and action: the first colon splits. */
-export const splitPermission = (permission: string) => {
+export const splitPermission = (permission: string): Split => {
+  const known = splits.get(permission)
+  if (known) return known
   const colon = permission.indexOf(':')
-  return { type: permission.slice(0, colon), action: permission.slice(colon + 1) }
+  const split = { type: permission.slice(0, colon), action: permission.slice(colon + 1) }
+  if (splits.size < SPLITS_MAX) splits.set(permission, split)
+  return split
 }
+
+type Split = { readonly type: string; readonly action: string }
+/** The parts are texts that were hashed before: fresh ones would be hashed for every question. */
+const splits = new Map<string, Split>()
+const SPLITS_MAX = 10_000
 
 /**
  * Decides. What is no policy line comes first: who may ask at all, what is suspended, what does not exist. Then the engine.
@@ -76,7 +87,7 @@ export const decide = (
 export const decideBeforeLines = (
   engine: Engine,
   state: OrganizationState,
-  { subject, permission, resourceId }: Ask,
+  { subject, permission, resourceId, resourceKey }: Ask,
   nowMs: number,
 ): Decision | undefined => {
   if (state.status === 'suspended' || state.status === 'pending_deletion')
@@ -92,7 +103,10 @@ export const decideBeforeLines = (
   }
   if (resourceId === null) return undefined
   const { type } = splitPermission(permission)
-  const resource = state.resources.get(`${type}:${resourceId}`)
+  const resource =
+    state.resources.size === 0
+      ? undefined
+      : state.resources.get(resourceKey ?? `${type}:${resourceId}`)
   if (resource === undefined)
     return state.platform.strictTypes.has(type) ? UNKNOWN_RESOURCE : undefined
   return resource.suspendedBecause === null ? undefined : RESOURCE_SUSPENDED
@@ -103,7 +117,9 @@ export const questionOf = (state: OrganizationState, ask: Ask, nowMs: number): Q
   const { type, action } = splitPermission(ask.permission)
   const scope = state.platform.permissions.get(ask.permission)
   const resource =
-    ask.resourceId === null ? undefined : state.resources.get(`${type}:${ask.resourceId}`)
+    ask.resourceId === null || state.resources.size === 0
+      ? undefined
+      : state.resources.get(ask.resourceKey ?? `${type}:${ask.resourceId}`)
   return {
     subject: ask.subject,
     organizationId: scope === 'platform' ? null : state.id,

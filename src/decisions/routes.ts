@@ -2,9 +2,10 @@ import type { Context as HonoContext } from 'hono'
 import { resolver } from 'hono-openapi'
 import type { Context } from '../platform/context.ts'
 import type { Gate } from '../platform/http/gate.ts'
+import { headerOf } from '../platform/http/headers.ts'
 import { documented } from '../platform/http/permit.ts'
 import { router } from '../platform/http/router.ts'
-import { parseJson, readBody, requireJson } from '../platform/http/validate.ts'
+import { parseJson, readText, requireJson } from '../platform/http/validate.ts'
 import { parse } from '../platform/parse.ts'
 import { checkBatch } from './batch.ts'
 import { isPlainQuestion } from './plain-question.ts'
@@ -58,8 +59,9 @@ const asking =
   async (c: HonoContext) => {
     const opened = gate.open(c)
     const context = opened instanceof Promise ? await opened : opened
-    requireJson(c.req.raw.headers.get('content-type'))
-    const answered = work(context, read(parseJson(await readBody(c.req.raw))))
+    requireJson(headerOf(c, 'content-type'))
+    const body = await readText(c.req.raw, headerOf(c, 'content-length'))
+    const answered = work(context, read(parseJson(body)))
     return answer(context.requestId, answered instanceof Promise ? await answered : answered)
   }
 

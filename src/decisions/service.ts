@@ -186,6 +186,7 @@ const askOf = (state: OrganizationState, input: BatchCheck): Ask => {
     subject: input.subject,
     permission,
     resourceId: resource ? resourceIdOf(permission, resource) : null,
+    resourceKey: resource ?? undefined,
     workspaceId: input.workspace ? workspaceIdOf(state, input.workspace) : null,
     context: input.context,
   }

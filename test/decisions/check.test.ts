@@ -440,3 +440,26 @@ describe('a batch', () => {
     expect(none.body).toEqual({ results: [], revision: null })
   })
 })
+
+test('a body without a length is read no further than its bound', async () => {
+  let sent = 0
+  const endless = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      sent += 65_536
+      controller.enqueue(new Uint8Array(65_536).fill(32))
+    },
+  })
+  const response = await server.fetch(
+    new Request('http://localhost/check', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.adminKey}`, 'content-type': 'application/json' },
+      body: endless,
+      duplex: 'half',
+    } as RequestInit),
+  )
+  expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
+    413,
+    'body-too-large',
+  ])
+  expect(sent).toBeLessThan(3 * 1024 * 1024)
+})

@@ -86,7 +86,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
         ? {}
         : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     }
-    const response = await server.app.request(path, request)
+    const response = await server.fetch(new Request(new URL(path, 'http://localhost'), request))
     const text = await response.text()
     const isJson = /json/.test(response.headers.get('content-type') ?? '')
     const answer: Answer = {

@@ -28,7 +28,8 @@ export const findPlannedRows = async (tx: Transaction): Promise<ReadonlyMap<stri
  * few rows there were are kept until autovacuum comes by: a foreign key is then checked by reading the whole table, and
  * an organization of 100,000 grants takes minutes to load. Embedded storage has no autovacuum at all.
  *
- * Only a table's owner may do this, and that is who connects; inside the transaction the request's role is taken again.
+ * Only a table's owner may do this, and that is who connects; after it the request's role is taken again
+ * (docs/decisions/0007-an-import-tells-the-planner.md).
  */
 export const analyzeGrown = async (
   tx: Transaction,

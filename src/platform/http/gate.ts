@@ -5,8 +5,10 @@ import type { MacKey } from '../crypto/mac.ts'
 import type { Sql } from '../db/connect.ts'
 import type { Log } from '../log.ts'
 import { Problem } from '../problem.ts'
+import { headerOf } from './headers.ts'
 import { requestIdOf } from './request-id.ts'
 import type { Env } from './router.ts'
+import { readBody } from './validate.ts'
 
 /** What the door of the server needs; `app.ts` passes it in. */
 export type GateOptions = {
@@ -37,12 +39,12 @@ const NOBODY: Actor = {
 }
 
 /** The token of `Authorization: Bearer …` (RFC 6750) or `X-API-Key`. */
-const tokenOf = (headers: Headers): string => {
-  const authorization = headers.get('authorization')
+const tokenOf = (c: HonoContext): string => {
+  const authorization = headerOf(c, 'authorization')
   const token =
     authorization !== null
       ? /^Bearer +([!-~]+)$/i.exec(authorization)?.[1]
-      : (headers.get('x-api-key') ?? undefined)
+      : (headerOf(c, 'x-api-key') ?? undefined)
   if (!token || token.length > 8192)
     throw unauthenticated('Send an API key or a token as Authorization: Bearer ….')
   return token
@@ -55,12 +57,11 @@ export const createGate = (options: GateOptions) => {
    * @throws Problem 401
    */
   const open = (c: HonoContext): Context | Promise<Context> => {
-    const { headers } = c.req.raw
     const requestId: string =
-      c.get('requestId') ?? requestIdOf(headers.get('x-request-id') ?? undefined)
+      c.get('requestId') ?? requestIdOf(headerOf(c, 'x-request-id') ?? undefined)
     c.set('requestId', requestId)
     const sql = options.sql(c)
-    const found = options.identify(sql, tokenOf(headers), options.nowMs())
+    const found = options.identify(sql, tokenOf(c), options.nowMs())
     if (found instanceof Promise) return found.then((actor) => contextOf(sql, requestId, actor))
     return contextOf(sql, requestId, found)
   }
@@ -142,6 +143,9 @@ const ifMatchOf = (header: string | undefined): number | undefined => {
   return Number(version)
 }
 
+/** Bytes of the largest body any route takes: that of an import. */
+const REPEATABLE_BYTES_MAX = 64 * 1024 * 1024
+
 /** The key with a hash of what it came with, so that it cannot be used for another request. */
 const idempotencyOf = async (c: HonoContext) => {
   const key = c.req.header('idempotency-key')
@@ -153,6 +157,6 @@ const idempotencyOf = async (c: HonoContext) => {
       'Idempotency-Key must be 1 to 255 printable characters.',
     )
   // A clone, because the handler reads the body, too.
-  const body = await c.req.raw.clone().text()
+  const body = await readBody(c.req.raw.clone() as Request, REPEATABLE_BYTES_MAX)
   return { key, requestHash: await sha256(`${c.req.method} ${c.req.path}\n${body}`) }
 }

@@ -8,19 +8,49 @@ import type { Env } from './router.ts'
 /** Bytes a body may have where a route says nothing else. */
 export const BODY_BYTES_MAX = 1024 * 1024
 
-/** The body as text, within its bound. */
-export const readBody = async (request: Request, bytesMax = BODY_BYTES_MAX): Promise<string> => {
-  const tooLarge = () =>
-    new Problem('too-large', 'body-too-large', `The body may have ${bytesMax} bytes at most.`)
-  if (Number(request.headers.get('content-length') ?? 0) > bytesMax) throw tooLarge()
-  const text = await request.text()
+const tooLarge = (bytesMax: number) =>
+  new Problem('too-large', 'body-too-large', `The body may have ${bytesMax} bytes at most.`)
+
+/** Refuses a body by the length it announces, before it is read. */
+const refuseLength = (length: string | null, bytesMax = BODY_BYTES_MAX): void => {
+  if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax)
+}
+
+/** The text of a body, if it keeps its bound. */
+const bounded = (text: string, bytesMax = BODY_BYTES_MAX): string => {
   // A text of n characters has at least n bytes, so most bodies need no second look.
   if (
     text.length > bytesMax ||
     (text.length * 3 > bytesMax && new TextEncoder().encode(text).length > bytesMax)
   )
-    throw tooLarge()
+    throw tooLarge(bytesMax)
   return text
+}
+
+/** The body as text, within its bound. */
+export const readBody = (request: Request, bytesMax = BODY_BYTES_MAX): Promise<string> =>
+  readText(request, request.headers.get('content-length'), bytesMax)
+
+/**
+ * The body as text, within its bound. One that announces its length cannot be longer, the server sees to that; one that
+ * does not (chunked) is read piece by piece and given up when it grows too large.
+ */
+export const readText = async (
+  request: Request,
+  length: string | null,
+  bytesMax = BODY_BYTES_MAX,
+): Promise<string> => {
+  refuseLength(length, bytesMax)
+  if (length !== null || !request.body) return bounded(await request.text(), bytesMax)
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  for await (const piece of request.body as unknown as AsyncIterable<Uint8Array>) {
+    bytes += piece.length
+    if (bytes > bytesMax) throw tooLarge(bytesMax)
+    text += decoder.decode(piece, { stream: true })
+  }
+  return text + decoder.decode()
 }
 
 /** Parses JSON or throws a 400. */
