@@ -1,79 +1,26 @@
 import { LRUCache } from 'lru-cache'
 import * as v from 'valibot'
-import type { Engine, OrganizationPolicy, PlatformPolicy } from '../engine/engine.ts'
+import type { Engine } from '../engine/engine.ts'
 import { Reference } from '../permissions/schema.ts'
-import { type Context, parseRevisionToken, revisionToken } from '../platform/context.ts'
+import { type Context, parseRevisionToken } from '../platform/context.ts'
 import type { Queryable, Sql, Transaction } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import { Problem } from '../platform/problem.ts'
-import {
-  linesOfOrganization,
-  linesOfPlatform,
-  linesOfSlice,
-  platformRoles,
-  type RoleTable,
-  roleTable,
-} from './lines.ts'
-import type {
-  GrantRow,
-  MemberRow,
-  OrganizationRows,
-  PlatformRows,
-  ResourceRow,
-  Scope,
-} from './repository.ts'
 import * as repository from './repository.ts'
+import {
+  bytesOf,
+  compileOrganization,
+  compilePlatform,
+  type OrganizationState,
+  type PlatformState,
+  patch,
+} from './state.ts'
+
+export type { OrganizationState, PlatformState } from './state.ts'
 
 /** How fresh an answer must be. */
 export type Consistency = 'minimize_latency' | 'full' | { atLeast: string }
-
-/** What all organizations share, compiled. */
-export type PlatformState = {
-  readonly revision: number
-  readonly policy: PlatformPolicy
-  readonly permissions: ReadonlyMap<string, Scope>
-  readonly strictTypes: ReadonlySet<string>
-  readonly roles: RoleTable
-  readonly token: string
-}
-
-export type MemberFacts = {
-  readonly isOwner: boolean
-  readonly status: 'active' | 'suspended'
-  readonly expiresAtMs: number | null
-  readonly attributes: Readonly<Record<string, unknown>> | null
-}
-
-export type ResourceFacts = {
-  readonly workspaceId: string | null
-  readonly owner: string | null
-  readonly suspendedBecause: string | null
-  readonly attributes: Readonly<Record<string, unknown>> | null
-}
-
-/** One organization, compiled: everything its decisions depend on. Changed in one step, never half-way. */
-export type OrganizationState = {
-  readonly id: string
-  slug: string
-  status: string
-  revision: number
-  platform: PlatformState
-  policy: OrganizationPolicy
-  readonly members: Map<string, MemberFacts>
-  readonly resources: Map<string, ResourceFacts>
-  /** By id and by slug. */
-  readonly workspaces: Map<string, { id: string; slug: string }>
-  roles: RoleTable
-  /** Some grant was expanded from a role's lines, so that a change of the role changes this organization's lines. */
-  expandsRoles: boolean
-  /** The revisions as a token, made once. */
-  token: string
-  /** A newer revision exists: it must be read before the next answer. */
-  stale: boolean
-  /** When it was last marked as asked, for what is dropped first. */
-  askedAtMs: number
-}
 
 export type PoliciesOptions = {
   /** Bytes all organizations together may take; the least recently asked ones are dropped. */
@@ -86,25 +33,8 @@ export type PoliciesOptions = {
 /** The policies of all organizations in memory, each as of a revision that is known to be current. */
 export type Policies = ReturnType<typeof createPolicies>
 
-const PLAIN: MemberFacts = { isOwner: false, status: 'active', expiresAtMs: null, attributes: null }
-
-const factsOfMember = ([, isOwner, status, expiresAtMs, attributes]: MemberRow): MemberFacts =>
-  !isOwner && status === 'active' && expiresAtMs === null && attributes === null
-    ? PLAIN
-    : { isOwner, status, expiresAtMs, attributes }
-
-const factsOfResource = ([, , workspaceId, owner, suspendedBecause, attributes]: ResourceRow) => ({
-  workspaceId,
-  owner,
-  suspendedBecause,
-  attributes,
-})
-
 /** Milliseconds an organization may take to load; the largest take seconds. */
 const LOAD_DEADLINE_MS = 30_000
-
-/** Changes listed one by one, up to this many rows, are patched in; more are loaded anew. */
-const PATCHED_MAX = 500
 
 /**
  * Keeps policies and knows when they are out of date.
@@ -382,132 +312,3 @@ const inSnapshot = <Result>(
     await tx`select set_config('role', 'latchkey_platform', true)`
     return work(tx as Transaction)
   }) as Promise<Result>
-
-const compilePlatform = (engine: Engine, rows: PlatformRows): PlatformState => ({
-  revision: rows.revision,
-  policy: engine.compilePlatform(linesOfPlatform(rows)),
-  permissions: new Map(rows.permissions),
-  strictTypes: new Set(rows.strictTypes),
-  roles: platformRoles(rows),
-  token: revisionToken('', 0, rows.revision),
-})
-
-const compileOrganization = async (
-  engine: Engine,
-  rows: OrganizationRows,
-  platform: PlatformState,
-): Promise<OrganizationState> => ({
-  id: rows.id,
-  slug: rows.slug,
-  status: rows.status,
-  revision: rows.revision,
-  platform,
-  policy: await engine.compileOrganization(
-    platform.policy,
-    rows.id,
-    linesOfOrganization(rows, platform.roles),
-  ),
-  members: new Map(rows.members.map((row) => [row[0], factsOfMember(row)])),
-  resources: new Map(rows.resources.map((row) => [`${row[0]}:${row[1]}`, factsOfResource(row)])),
-  workspaces: new Map(
-    rows.workspaces.flatMap(([id, slug]) => [
-      [id, { id, slug }],
-      [slug, { id, slug }],
-    ]),
-  ),
-  roles: roleTable(rows),
-  expandsRoles: rows.grants.some(isExpanded),
-  token: revisionToken(rows.id, rows.revision, platform.revision),
-  stale: false,
-  askedAtMs: 0,
-})
-
-const isExpanded = ([, , , , , , roleName, , effect, condition]: GrantRow) =>
-  roleName !== null && (effect === 'deny' || condition !== null)
-
-type Touched = { subjects: string[]; resources: string[] }
-
-/** What listed changes touch, or undefined where they reach further than single subjects and resources. */
-const touchedBy = (changes: { touched: string[] | null }[]): Touched | undefined => {
-  const subjects = new Set<string>()
-  const resources = new Set<string>()
-  for (const { touched } of changes) {
-    if (touched === null) return undefined
-    for (const item of touched) {
-      const colon = item.indexOf(':')
-      const [table, what] = [item.slice(0, colon), item.slice(colon + 1)]
-      if (
-        table === 'grants' ||
-        table === 'members' ||
-        table === 'teams' ||
-        table === 'team_members'
-      )
-        subjects.add(what)
-      else if (table === 'resources') resources.add(what)
-      else if (table !== 'api_keys') return undefined
-    }
-  }
-  if (subjects.size + resources.size > PATCHED_MAX) return undefined
-  return { subjects: [...subjects], resources: [...resources] }
-}
-
-/**
- * Replaces what single changes touched. All reading comes first; the state is then changed in one step, so that no
- * question ever meets half of a change.
- * @returns false where the changes reach further, or the log no longer holds them
- */
-const patch = async (
-  engine: Engine,
-  tx: Queryable,
-  state: OrganizationState,
-  platform: PlatformState,
-): Promise<boolean> => {
-  if (state.platform !== platform && state.expandsRoles) return false
-  const from = state.revision
-  const { revision } = await repository.findRevisions(tx, state.id)
-  if (revision === null || revision < from) return false
-  if (revision > from) {
-    const changes = await repository.findChanges(tx, state.id, from)
-    const complete = changes.length === revision - from
-    const touched = complete ? touchedBy(changes) : undefined
-    if (!touched) return false
-    const slice = await repository.findSlice(tx, { organizationId: state.id, ...touched })
-    if (state.revision !== from) {
-      // Another reader was quicker; what we read may be older than what it applied.
-      state.stale = true
-      return true
-    }
-    applySlice(engine, state, touched, slice)
-  }
-  if (state.platform !== platform) {
-    state.policy = engine.withPlatform(state.policy, platform.policy)
-    state.platform = platform
-  }
-  state.revision = revision
-  state.token = revisionToken(state.id, revision, platform.revision)
-  return true
-}
-
-const applySlice = (
-  engine: Engine,
-  state: OrganizationState,
-  touched: Touched,
-  slice: Awaited<ReturnType<typeof repository.findSlice>>,
-) => {
-  const lines = [...linesOfSlice(slice, state.id, [state.roles, state.platform.roles])]
-  engine.replaceSubjects(state.policy, slice.subjects, lines)
-  state.expandsRoles ||= slice.grants.some(isExpanded)
-  for (const subject of slice.subjects) state.members.delete(subject)
-  for (const row of slice.members) state.members.set(row[0], factsOfMember(row))
-  for (const resource of touched.resources) state.resources.delete(resource)
-  for (const row of slice.resources)
-    state.resources.set(`${row[0]}:${row[1]}`, factsOfResource(row))
-}
-
-/** Rough bytes of an organization's facts; the engine knows those of its lines. */
-const bytesOf = (engine: Engine, state: OrganizationState) =>
-  1000 +
-  engine.bytes(state.policy) +
-  100 * state.members.size +
-  300 * state.resources.size +
-  200 * state.workspaces.size

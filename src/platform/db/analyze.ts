@@ -29,7 +29,7 @@ export const findPlannedRows = async (tx: Transaction): Promise<ReadonlyMap<stri
  * an organization of 100,000 grants takes minutes to load. Embedded storage has no autovacuum at all.
  *
  * Only a table's owner may do this, and that is who connects; after it the request's role is taken again
- * (docs/decisions/0007-an-import-tells-the-planner.md).
+ * (docs/decisions/0006-an-import-tells-the-planner.md).
  */
 export const analyzeGrown = async (
   tx: Transaction,
