@@ -158,6 +158,7 @@ const managementRoutes = (gate: Gate) => {
     .route('/api-keys', apiKeyRoutes)
     .route('/', importRoutes)
   return router()
+    .use('*', gate.logged)
     .use('*', gate.authenticate)
     .route('/', permissionRoutes)
     .route('/organizations', organizationsRoutes)

@@ -1,4 +1,5 @@
 import type { Context as HonoContext, MiddlewareHandler } from 'hono'
+import { routePath } from 'hono/route'
 import type { Access, Actor, Context } from '../context.ts'
 import { sha256 } from '../crypto/hash.ts'
 import type { MacKey } from '../crypto/mac.ts'
@@ -109,6 +110,19 @@ export const createGate = (options: GateOptions) => {
     return { ...context, organizationId }
   }
 
+  /**
+   * One log line a request of the management API: by its route, never by its path, which may hold what is nobody's
+   * business. Checks are counted, not logged.
+   */
+  const logged: MiddlewareHandler<Env> = async (c, next) => {
+    const startedAtMs = options.nowMs()
+    await next()
+    const { method } = c.req
+    const durationMs = options.nowMs() - startedAtMs
+    const fields = { requestId: c.var.requestId, method, route: routePath(c, -1), durationMs }
+    options.log.info({ ...fields, status: c.res.status }, 'request')
+  }
+
   /** Resolves the organization of the path. What the caller may not know does not exist. */
   const organization: MiddlewareHandler<Env> = async (c, next) => {
     const { context } = c.var
@@ -131,7 +145,7 @@ export const createGate = (options: GateOptions) => {
     await next()
   }
 
-  return { open, refused, authenticate, organization, workspace }
+  return { open, refused, logged, authenticate, organization, workspace }
 }
 
 /** RFC 9110 §13.1.1: one of our ETags; `*` demands nothing that the routes do not demand already. */
