@@ -102,7 +102,8 @@ export const createApp = (options: AppOptions) => {
 
   const app = new Hono<Env>()
   const denials = createDenials()
-  app.onError(respondToError(log, VIOLATIONS, noteRefusal(gate, denials, log)))
+  const onError = respondToError(log, VIOLATIONS, noteRefusal(gate, denials, log))
+  app.onError(onError)
   app.route(
     '/',
     healthRoutes(
@@ -122,7 +123,7 @@ export const createApp = (options: AppOptions) => {
   app.notFound(respondToUnknown(app.routes))
   // A router of their own: among all routes Hono falls back to a slower one.
   const asked = new Hono<Env>()
-  asked.onError(respondToError(log, VIOLATIONS))
+  asked.onError(onError)
   asked.notFound(respondToUnknown(app.routes))
   asked.route('/', decisionRoutes(gate, policies))
   const fetch: typeof app.fetch = (request, ...rest) =>

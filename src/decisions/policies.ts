@@ -172,7 +172,8 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     if (known !== undefined) return known
     if (states.has(reference)) return reference
     if (!v.is(Reference, reference)) return undefined
-    const found = await inPlatform(sql, (tx) => repository.findOrganizationId(tx, reference))
+    // One statement, and so one round trip: it is on the way of every first question.
+    const found = await beforeDeadline(repository.findOrganizationId(sql, reference))
     if (found !== undefined && found !== reference) idsBySlug.set(reference, found)
     return found
   }
