@@ -7,18 +7,22 @@ import { authzenRoutes } from './authzen/routes.ts'
 import { decisionRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
 import type { Engine } from './engine/engine.ts'
+import { grantJobs, grantSchedules } from './grants/jobs.ts'
 import { grantRoutes } from './grants/routes.ts'
 import { grantViolations } from './grants/service.ts'
 import { importRoutes } from './imports/routes.ts'
 import { leaveRoutes, memberRoutes } from './members/routes.ts'
 import { memberViolations } from './members/service.ts'
+import { organizationJobs, organizationSchedules } from './organizations/jobs.ts'
 import { organizationRoutes, organizationsRoutes } from './organizations/routes.ts'
 import { organizationViolations } from './organizations/service.ts'
 import { permissionRoutes } from './permissions/routes.ts'
-import type { Actor } from './platform/context.ts'
+import type { Access, Actor, Context, Outgoing } from './platform/context.ts'
 import type { MacKey } from './platform/crypto/mac.ts'
+import type { SealKey } from './platform/crypto/seal.ts'
 import type { Sql } from './platform/db/connect.ts'
 import { beforeDeadline } from './platform/db/deadline.ts'
+import { inOrganization } from './platform/db/transaction.ts'
 import type { Violations } from './platform/db/violation.ts'
 import { createGate, type Gate } from './platform/http/gate.ts'
 import { healthRoutes, type Readiness } from './platform/http/health.ts'
@@ -27,6 +31,10 @@ import { documentOf } from './platform/http/openapi.ts'
 import { referenceRoutes } from './platform/http/reference.ts'
 import { respondToError, respondToUnknown } from './platform/http/respond.ts'
 import { type Env, router } from './platform/http/router.ts'
+import type { JobHandler } from './platform/jobs/handler.ts'
+import type { QueueName } from './platform/jobs/queue.ts'
+import type { RunOptions, StartedJob } from './platform/jobs/run.ts'
+import type { BuiltInSchedule } from './platform/jobs/schedule.ts'
 import type { Log } from './platform/log.ts'
 import type { Metrics } from './platform/metrics.ts'
 import type { Problem } from './platform/problem.ts'
@@ -46,6 +54,8 @@ export type AppOptions = {
   engine: Engine
   log: Log
   auditKey: MacKey
+  /** Encrypts secrets that must be read again: those of webhooks. */
+  sealKey: SealKey
   /** The version that `/openapi.json` names. */
   version: string
   jwt?: JwtSettings | undefined
@@ -74,6 +84,10 @@ const VIOLATIONS: Violations = {
   ...grantViolations,
 }
 
+/** Every kind of job, and what brings it about by the clock. */
+const JOBS: readonly JobHandler[] = [...organizationJobs, ...grantJobs]
+const SCHEDULES: readonly BuiltInSchedule[] = [...organizationSchedules, ...grantSchedules]
+
 /** The server: every module with its routes, in one visible list. */
 export const createApp = (options: AppOptions) => {
   const { engine, log, metrics, now = () => new Date() } = options
@@ -89,10 +103,19 @@ export const createApp = (options: AppOptions) => {
     selfService: options.selfServiceOrganizations ?? true,
     now: nowMs,
   })
+  const wakers: ((queues: readonly QueueName[]) => void)[] = []
+  const outgoing: Outgoing = {
+    recorded: async () => {},
+    wake: (queues) => {
+      if (queues.length > 0) for (const wake of wakers) wake(queues)
+    },
+  }
   const gate = createGate({
     sql: sqlOf,
     access,
+    outgoing,
     auditKey: options.auditKey,
+    sealKey: options.sealKey,
     log,
     now,
     nowMs,
@@ -128,7 +151,58 @@ export const createApp = (options: AppOptions) => {
   asked.route('/', decisionRoutes(gate, policies))
   const fetch: typeof app.fetch = (request, ...rest) =>
     (/^[^/]+\/\/[^/]+\/check(?:\/batch)?$/.test(request.url) ? asked : app).fetch(request, ...rest)
-  return { app, fetch, policies, access, gate, denials }
+  const { auditKey, sealKey } = options
+  const jobs = {
+    handlers: new Map(JOBS.map((handler) => [handler.type.jobName, handler])),
+    schedules: SCHEDULES,
+    /** What a runtime needs to run jobs over a database. */
+    runOptions: (own: Sql): RunOptions => ({
+      sql: own,
+      handlers: jobs.handlers,
+      contextOf: (job) =>
+        jobContext(job, { sql: own, log, access, outgoing, auditKey, sealKey, now }),
+      permits: permitsNow,
+    }),
+    /** Tells of queues in which jobs were just committed. */
+    onWake: (wake: (queues: readonly QueueName[]) => void) => void wakers.push(wake),
+  }
+  return { app, fetch, policies, access, outgoing, gate, denials, jobs }
+}
+
+/** Whose power the server's own jobs have: they hold the database, and are bounded by nobody's permissions. */
+export const unbounded = (access: Access): Access => ({
+  ...access,
+  permits: async () => true,
+  ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),
+})
+
+/** Who the server is where it acts by itself. */
+export const SERVER: Actor = {
+  subject: 'service:latchkey',
+  apiKeyId: null,
+  organizationId: null,
+  restrictedTo: null,
+}
+
+/** A job runs in its actor's name and within that actor's permissions; without one, in the server's own. */
+const jobContext = (
+  job: StartedJob,
+  shared: Pick<Context, 'sql' | 'log' | 'access' | 'outgoing' | 'auditKey' | 'sealKey' | 'now'>,
+): Context => ({
+  ...shared,
+  access: job.actor ? shared.access : unbounded(shared.access),
+  actor: job.actor ?? SERVER,
+  organizationId: job.organizationId ?? '',
+  requestId: job.requestId ?? job.id,
+})
+
+/** Asked of the policy as the database has it at this moment: a job may have waited long. */
+const permitsNow: RunOptions['permits'] = async (context, { permission, workspaceId }) => {
+  const organizationId = context.organizationId || null
+  const place = { organizationId, workspaceId }
+  if (organizationId === null) return context.access.permits(context, permission!, place)
+  const ceiling = await inOrganization(context, (tx) => context.access.ceiling(context, tx))
+  return ceiling.holds({ permission: permission!, place })
 }
 
 /** Leaves an event of a refusal, without making whoever is refused wait. */

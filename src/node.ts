@@ -1,18 +1,22 @@
 import type { Server } from 'node:http'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { serve } from '@hono/node-server'
 import { parse as parseYaml } from 'yaml'
 import { adoptOutsideKey, createOperatorKey, hasOperator } from './api-keys/service.ts'
-import { type AppOptions, createApp } from './app.ts'
+import { type AppOptions, createApp, SERVER, unbounded } from './app.ts'
 import { hasDemo, seedDemo } from './demo.ts'
 import { createEngine } from './engine/engine.ts'
 import type { Config } from './platform/config.ts'
-import type { Access, Context } from './platform/context.ts'
+import type { Context } from './platform/context.ts'
 import { fromHex } from './platform/crypto/hash.ts'
 import { macKey } from './platform/crypto/mac.ts'
+import { sealKey } from './platform/crypto/seal.ts'
 import { connect, type Sql } from './platform/db/connect.ts'
 import { startEmbedded } from './platform/db/embedded.ts'
 import { isMigrated, migrate } from './platform/db/migrate.ts'
 import { readMigrations } from './platform/db/migrations.ts'
+import { installSchedules, startScheduler } from './platform/jobs/schedule.ts'
+import { startWorkers } from './platform/jobs/workers.ts'
 import type { Log } from './platform/log.ts'
 import { createMetrics } from './platform/metrics.ts'
 import { keptSecret, listShipped, readShipped } from './platform/node/files.ts'
@@ -60,6 +64,10 @@ export const readAuditKey = async (config: Config) => {
   return macKey(fromHex(hex) as Uint8Array<ArrayBuffer>)
 }
 
+/** The key that encrypts secrets of webhooks: from the settings, else made once and kept beside the data. */
+const readSealKey = async (config: Config) =>
+  sealKey(config.ENCRYPTION_KEY ?? (await keptSecret(config.DATA_DIR, 'encryption.key')))
+
 /** A server that is put together and migrated, but does not listen yet. */
 export const assemble = async (config: Config, database: OpenDatabase, log: Log) => {
   const migrations = await readMigrations()
@@ -82,6 +90,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
     log,
     metrics,
     auditKey: await readAuditKey(config),
+    sealKey: await readSealKey(config),
     version: await readVersion(),
     jwt: config.JWT_ISSUER
       ? {
@@ -109,28 +118,18 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
     sql: database.sql,
     log,
     access: unbounded(server.access),
+    outgoing: server.outgoing,
     auditKey: options.auditKey,
-    actor: {
-      subject: 'service:latchkey',
-      apiKeyId: null,
-      organizationId: null,
-      restrictedTo: null,
-    },
+    sealKey: options.sealKey,
+    actor: SERVER,
     organizationId: '',
     requestId: 'start',
     now: () => new Date(),
   }
   await installPacks(context, await readPacks())
   if (config.LATCHKEY_ADMIN_KEY) await adoptOutsideKey(context, config.LATCHKEY_ADMIN_KEY)
-  return { ...server, context, isNew: applied.length === migrations.length, state }
+  return { ...server, context, metrics, isNew: applied.length === migrations.length, state }
 }
-
-/** What the server and its command line do themselves is bounded by nobody's permissions: they hold the database. */
-export const unbounded = (access: Access): Access => ({
-  ...access,
-  permits: async () => true,
-  ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),
-})
 
 /** From the build beside the program, else from the development dependency. */
 const readReferenceScript = () =>
@@ -165,7 +164,9 @@ export const start = async (config: Config): Promise<Running> => {
   const log = createLog(config.LOG_LEVEL)
   const database = await openDatabase(config, log)
   try {
-    const { fetch, context, denials, isNew, state } = await assemble(config, database, log)
+    const assembled = await assemble(config, database, log)
+    const { fetch, context, denials, isNew, state } = assembled
+    const workers = await startJobs(config, database.sql, assembled)
     const server = await listen(fetch, config)
     const needsKey = !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
     const adminKey = needsKey
@@ -183,6 +184,7 @@ export const start = async (config: Config): Promise<Running> => {
       stop: async () => {
         state.draining = true
         await drain(server)
+        await workers.stop()
         await denials.flush()
         await database.close()
       },
@@ -190,6 +192,45 @@ export const start = async (config: Config): Promise<Running> => {
   } catch (error) {
     await database.close()
     throw error
+  }
+}
+
+/** Milliseconds that running jobs get to finish; what is not done then is given back and run elsewhere. */
+const JOBS_DRAIN_MS = 10_000
+
+/** Workers for the queues that the settings name, and the scheduler if they name any. */
+const startJobs = async (
+  config: Config,
+  sql: Sql,
+  { jobs, context }: Pick<Awaited<ReturnType<typeof assemble>>, 'jobs' | 'context'>,
+) => {
+  await installSchedules(sql, jobs.schedules)
+  if (config.JOB_QUEUES.length === 0) return { stop: async () => {} }
+  const delay = monitorEventLoopDelay({ resolution: 20 })
+  delay.enable()
+  const workers = await startWorkers({
+    ...jobs.runOptions(sql),
+    log: context.log,
+    version: await readVersion(),
+    queues: config.JOB_QUEUES,
+    pollMs: config.JOB_POLL_MS,
+    lagMs: () => delay.percentile(99) / 1e6,
+    onLoad: () => delay.reset(),
+  })
+  jobs.onWake(workers.wake)
+  const scheduler = startScheduler({
+    sql,
+    log: context.log,
+    holder: workers.id,
+    handlers: jobs.handlers,
+    wake: workers.wake,
+  })
+  return {
+    stop: async () => {
+      await scheduler.stop()
+      await workers.stop(JOBS_DRAIN_MS)
+      delay.disable()
+    },
   }
 }
 

@@ -4,6 +4,7 @@ import { createEngine } from './engine/engine.ts'
 import { ConfigError, readConfig } from './platform/config.ts'
 import { fromHex } from './platform/crypto/hash.ts'
 import { macKey } from './platform/crypto/mac.ts'
+import { sealKey } from './platform/crypto/seal.ts'
 import { connect, type Sql } from './platform/db/connect.ts'
 import type { Log } from './platform/log.ts'
 
@@ -37,11 +38,13 @@ const open = async (environment: WorkerEnvironment) => {
   ) as Record<string, string>
   const config = readConfig(settings)
   if (!config.AUDIT_MAC_KEY) throw new ConfigError('AUDIT_MAC_KEY: required on Workers')
+  if (!config.ENCRYPTION_KEY) throw new ConfigError('ENCRYPTION_KEY: required on Workers')
   const options: AppOptions = {
     sql: (c) => c.env.sql as Sql,
     engine: createEngine({ modelText, verify: config.ENGINE_VERIFY }),
     log: consoleLog,
     auditKey: await macKey(fromHex(config.AUDIT_MAC_KEY) as Uint8Array<ArrayBuffer>),
+    sealKey: await sealKey(config.ENCRYPTION_KEY),
     version: 'worker',
     jwt: config.JWT_ISSUER
       ? { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE!, jwksUrl: config.JWT_JWKS_URL! }

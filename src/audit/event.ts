@@ -80,7 +80,7 @@ export const writeEvent = async (
     mac: await mac(context.auditKey, authenticated(log, id, leaf)),
     macKeyId: context.auditKey.id,
   })
-  return { revision, platformRevision }
+  return { id, revision, platformRevision }
 }
 
 const encoder = new TextEncoder()

@@ -6,15 +6,16 @@ export { createDenials, type Denials } from './denials.ts'
 export type { Change } from './event.ts'
 
 /**
- * Call after the change, inside its transaction: the event and the change commit together or not at all. Leaves the
- * revision's token on the context, from where it goes into the answer's `Latchkey-Revision`.
+ * Call after the change, inside its transaction: the event, the change and the jobs that tell others of it commit
+ * together or not at all. Leaves the revision's token on the context, from where it goes into the answer's `Latchkey-Revision`.
  */
 export const recordChange = async (
   tx: Transaction,
   context: Context,
   change: Change,
 ): Promise<{ revision: string }> => {
-  const { revision, platformRevision } = await writeEvent(tx, context, 'success', change)
+  const { id, revision, platformRevision } = await writeEvent(tx, context, 'success', change)
+  await context.outgoing.recorded(tx, context, { id, ...change })
   context.revision = revisionToken(context.organizationId, revision ?? 0, platformRevision)
   return { revision: context.revision }
 }

@@ -110,3 +110,18 @@ export const findTwin = async (tx: Queryable, grant: Omit<NewGrant, 'id' | 'gran
     and effect = ${grant.effect} and condition is not distinct from ${grant.condition}`
   return found?.id
 }
+
+/** Grants whose time has passed, of all organizations, the longest over first. */
+export const findExpired = (tx: Queryable, limit: number) => tx<
+  { id: string; organizationId: string }[]
+>`
+  select g.id, g.organization_id from grants g join organizations o on o.id = g.organization_id
+  where g.expires_at <= clock_timestamp() and o.status = 'active' order by g.expires_at, g.id limit ${limit}`
+
+/** Ends a grant whose time has passed, unless it was lengthened in the meantime. */
+export const deleteIfExpired = async (tx: Queryable, organizationId: string, id: string) => {
+  const deleted = await tx`
+    delete from grants where organization_id = ${organizationId} and id = ${id} and expires_at <= clock_timestamp()
+    returning 1 as deleted`
+  return deleted.length > 0
+}

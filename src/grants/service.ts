@@ -8,7 +8,7 @@ import {
 import { getScopes, requireResourceType } from '../permissions/service.ts'
 import type { Ceiling, Context, Held } from '../platform/context.ts'
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
-import { changeOrganization, inOrganization } from '../platform/db/transaction.ts'
+import { changeOrganization, inOrganization, inPlatform } from '../platform/db/transaction.ts'
 import type { Violations } from '../platform/db/violation.ts'
 import { newId } from '../platform/id.ts'
 import { positionOf, toPage } from '../platform/page.ts'
@@ -317,3 +317,40 @@ export const takeWithin = async (
   })
   return true
 }
+
+/** Expired grants read at once, and ended with one change of an organization. */
+const EXPIRED_MAX = 1000
+const EXPIRED_PER_CHANGE = 200
+
+/** Takes expired grants out, with an event each; they decide nothing since they expired. Answers how many. */
+export const endExpiredGrants = async (context: Context, signal: AbortSignal): Promise<number> => {
+  let ended = 0
+  for (;;) {
+    const expired = await inPlatform(context.sql, (tx) => repository.findExpired(tx, EXPIRED_MAX))
+    for (const [organizationId, grants] of Map.groupBy(expired, (each) => each.organizationId))
+      for (let from = 0; from < grants.length; from += EXPIRED_PER_CHANGE) {
+        signal.throwIfAborted()
+        const ids = grants.slice(from, from + EXPIRED_PER_CHANGE).map(({ id }) => id)
+        ended += await endGrants({ ...context, organizationId }, ids)
+      }
+    if (expired.length < EXPIRED_MAX) return ended
+  }
+}
+
+const endGrants = (context: Context, ids: readonly string[]) =>
+  changeOrganization(context, async (tx, organizationId) => {
+    let ended = 0
+    for (const id of ids) {
+      const before = await repository.findGrant(tx, organizationId, id)
+      if (!before || !(await repository.deleteIfExpired(tx, organizationId, id))) continue
+      ended++
+      await recordChange(tx, context, {
+        event: 'grant.expired',
+        resource: `grant:${id}`,
+        subject: before.subject,
+        workspaceId: before.workspaceId,
+        before: shown(before),
+      })
+    }
+    return ended
+  })

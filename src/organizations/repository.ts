@@ -82,3 +82,16 @@ export const findIdBySlug = async (tx: Queryable, slug: string) => {
   const [found] = await tx<{ id: string }[]>`select id from organizations where slug = ${slug}`
   return found?.id
 }
+
+/** Organizations whose last day has passed. */
+export const findOverdue = (tx: Queryable, limit: number) => tx<{ id: string }[]>`
+  select id from organizations where status = 'pending_deletion' and delete_after <= clock_timestamp()
+  order by delete_after, id limit ${limit}`
+
+/** Deletes an organization with everything in it, unless it was restored in the meantime. */
+export const deleteIfOverdue = async (tx: Queryable, id: string) => {
+  const deleted = await tx`
+    delete from organizations where id = ${id} and status = 'pending_deletion' and delete_after <= clock_timestamp()
+    returning 1 as deleted`
+  return deleted.length > 0
+}

@@ -218,3 +218,33 @@ const setStatus = (
 /** An organization's id by its slug, whoever asks: for the server's own start and command line. */
 export const findOrganizationBySlug = ({ sql }: Context, slug: string) =>
   inPlatform(sql, (tx) => repository.findIdBySlug(tx, slug))
+
+/** Organizations deleted for good in one run. */
+const OVERDUE_MAX = 100
+
+/** Deletes for good what was marked for deletion long enough ago. The log outlives it. Answers how many. */
+export const endDeletedOrganizations = async (
+  context: Context,
+  signal: AbortSignal,
+): Promise<number> => {
+  const overdue = await inPlatform(context.sql, (tx) => repository.findOverdue(tx, OVERDUE_MAX))
+  let ended = 0
+  for (const { id } of overdue) {
+    signal.throwIfAborted()
+    ended += await endOrganization(context, id)
+    context.access.changed(id)
+  }
+  return ended
+}
+
+const endOrganization = (context: Context, id: string) =>
+  changePlatform(context, async (tx) => {
+    const before = await repository.findOrganization(tx, id)
+    if (!(await repository.deleteIfOverdue(tx, id))) return 0
+    await recordChange(tx, context, {
+      event: 'organization.ended',
+      resource: `organization:${id}`,
+      before,
+    })
+    return 1
+  })

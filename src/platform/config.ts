@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { QUEUES, type QueueName } from './jobs/queue.ts'
 
 const text = v.pipe(v.string(), v.trim(), v.nonEmpty())
 const url = (...protocols: string[]) =>
@@ -43,6 +44,19 @@ const attributeNames = v.pipe(
   ),
 )
 
+const queueNames = v.pipe(
+  text,
+  v.transform((value) =>
+    value === 'all'
+      ? [...QUEUES]
+      : value === 'none'
+        ? []
+        : value.split(',').map((name) => name.trim()),
+  ),
+  v.array(v.picklist(QUEUES, `must be all, none, or some of ${QUEUES.join(',')}`)),
+  v.transform((names): readonly QueueName[] => names),
+)
+
 /** Every setting, read from the environment once. Names are part of the product's interface (docs/settings.md). */
 const Settings = v.object({
   HOST: v.optional(text, '127.0.0.1'),
@@ -65,6 +79,13 @@ const Settings = v.object({
   POLICY_BYTES_MAX: v.optional(wholeNumber(1_000_000, 1_000_000_000_000), '1000000000'),
   STALENESS_MS: v.optional(wholeNumber(50, 60_000), '1000'),
   AUDIT_MAC_KEY: v.optional(hexKey),
+  ENCRYPTION_KEY: v.optional(
+    v.pipe(text, v.regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal digits')),
+  ),
+  JOB_QUEUES: v.optional(queueNames, 'all'),
+  JOB_POLL_MS: v.optional(wholeNumber(50, 60_000), '1000'),
+  REDIS_QUEUE_URL: v.optional(url('redis:', 'rediss:')),
+  WEBHOOK_PRIVATE_ADDRESSES: v.optional(onOff, 'off'),
   NODE_ENV: v.optional(text),
 })
 
@@ -92,5 +113,7 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     throw new ConfigError('JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL: set all three or none')
   if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.AUDIT_MAC_KEY)
     throw new ConfigError('AUDIT_MAC_KEY: required in production with DATABASE_URL')
+  if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.ENCRYPTION_KEY)
+    throw new ConfigError('ENCRYPTION_KEY: required in production with DATABASE_URL')
   return config
 }

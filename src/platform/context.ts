@@ -1,5 +1,7 @@
 import type { MacKey } from './crypto/mac.ts'
+import type { SealKey } from './crypto/seal.ts'
 import type { Sql, Transaction } from './db/connect.ts'
+import type { QueueName } from './jobs/queue.ts'
 import type { Log } from './log.ts'
 
 /** Who called our API. */
@@ -58,12 +60,30 @@ export type Access = {
   changed(organizationId: string): void
 }
 
+/** What was written to the log about a change, as it is told to others. */
+export type RecordedEvent = {
+  readonly id: string
+  readonly event: string
+  readonly resource: string
+}
+
+/** What leaves with a change: jobs, committed with it or not at all. */
+export type Outgoing = {
+  /** Called inside the transaction of a change, with its event. */
+  recorded(tx: Transaction, context: Context, event: RecordedEvent): Promise<void>
+  /** Called after a commit that left jobs in these queues. */
+  wake(queues: readonly QueueName[]): void
+}
+
 /** What one request carries through services. Replaces a container. */
 export type Context = {
   readonly sql: Sql
   readonly log: Log
   readonly access: Access
+  readonly outgoing: Outgoing
   readonly auditKey: MacKey
+  /** Encrypts secrets that must be read again. */
+  readonly sealKey: SealKey
   readonly actor: Actor
   /** The organization of the path, resolved and visible to the actor before any handler runs; '' outside organizations. */
   readonly organizationId: string

@@ -62,12 +62,14 @@ describe('settings', () => {
       expect(() => readConfig({ ...all, [name]: undefined })).toThrow('all three or none')
   })
 
-  test('in production with a database server name the key of the log', () => {
+  test('in production with a database server name the keys of the log and of secrets', () => {
     const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://host/db' }
     expect(() => readConfig(production)).toThrow('AUDIT_MAC_KEY: required in production')
-    expect(readConfig({ ...production, AUDIT_MAC_KEY: 'ab'.repeat(32) }).NODE_ENV).toBe(
-      'production',
+    const keys = { AUDIT_MAC_KEY: 'ab'.repeat(32), ENCRYPTION_KEY: 'cd'.repeat(32) }
+    expect(() => readConfig({ ...production, ...keys, ENCRYPTION_KEY: undefined })).toThrow(
+      'ENCRYPTION_KEY: required in production',
     )
+    expect(readConfig({ ...production, ...keys }).NODE_ENV).toBe('production')
     expect(readConfig({ NODE_ENV: 'production' }).NODE_ENV).toBe('production')
   })
 

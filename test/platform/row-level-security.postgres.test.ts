@@ -19,11 +19,19 @@ const OWNED: Record<string, string> = {
   idempotency_keys: 'organization_id',
   policy_changes: 'organization_id',
   audit_events: 'log',
+  jobs: 'organization_id',
+  finished_jobs: 'organization_id',
+  job_attempts: 'organization_id',
+  job_turns: 'tenant',
+  job_minutes: 'tenant',
 }
 /** What everybody may read: what all organizations share. */
 const CATALOG = ['permissions', 'platform', 'resource_types']
 /** What no request reads inside an organization. */
-const CLOSED = ['schema_migrations', 'slug_tombstones']
+const CLOSED = [
+  ...['schema_migrations', 'slug_tombstones', 'leases'],
+  ...['job_effects', 'job_queues', 'job_schedules', 'job_slots', 'job_workers'],
+]
 
 let server: TestServer
 let mine: Awaited<ReturnType<typeof furnish>>
@@ -72,13 +80,20 @@ describe('row-level security', () => {
   test('knows every table: a new one is owned, in the catalog, or closed', async () => {
     const rows = await server.sql`
       select relname as name, relrowsecurity as secured from pg_class
-      where relkind = 'r' and relnamespace = 'public'::regnamespace order by 1`
+      where relkind in ('r', 'p') and not relispartition and relnamespace = 'public'::regnamespace order by 1`
     expect(rows.map(({ name }) => name).toSorted()).toEqual(
       [...Object.keys(OWNED), ...CATALOG, ...CLOSED].toSorted(),
     )
     expect(rows.filter(({ secured }) => secured).map(({ name }) => name)).toEqual(
       Object.keys(OWNED).toSorted(),
     )
+  })
+
+  test('opens no partition but through its table', async () => {
+    const rows = await server.sql`
+      select relname from pg_class where relispartition and relkind = 'r'
+        and has_any_column_privilege('latchkey_app', oid, 'select, insert, update')`
+    expect([...rows]).toEqual([])
   })
 
   test('lets be read without a policy exactly the catalog', async () => {

@@ -33,6 +33,7 @@ beforeAll(async () => {
   const args = ['node_modules/wrangler/bin/wrangler.js', 'dev', '--local', '--ip', '127.0.0.1']
   args.push('--port', String(port), '--inspector-port', String(await freePort()))
   args.push('--persist-to', folder, '--show-interactive-dev-session=false')
+  args.push('--var', `ENCRYPTION_KEY:${'08'.repeat(32)}`)
   args.push('--var', `DATABASE_URL:${databaseUrl}`, '--var', `AUDIT_MAC_KEY:${'07'.repeat(32)}`)
   worker = spawn(process.execPath, args, {
     cwd: ROOT,

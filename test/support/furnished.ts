@@ -1,3 +1,5 @@
+import { enqueue } from '../../src/platform/jobs/enqueue.ts'
+import { testJob } from './jobs.ts'
 import type { TestServer } from './server.ts'
 
 /** An organization with something in every table, made through the API. */
@@ -24,6 +26,7 @@ export const furnish = async (server: TestServer) => {
     { subject: 'user:bob', permission: 'scenario:delete' },
     idempotencyKey,
   )
+  await furnishJobs(server, organization.id)
   return {
     ...organization,
     workspaceId: workspace.id as string,
@@ -31,3 +34,13 @@ export const furnish = async (server: TestServer) => {
     grantId: grant.id as string,
   }
 }
+
+/** A job that waits and one that was canceled while it ran. */
+const furnishJobs = ({ sql }: TestServer, organizationId: string) =>
+  sql.begin(async (tx) => {
+    await enqueue(tx, 'default', testJob({ n: 1 }), { organizationId })
+    const { id } = await enqueue(tx, 'default', testJob({ n: 2 }), { organizationId })
+    await tx`select * from start_jobs(${tx.json([{ id }])}, 'wrk_test', 'embedded', 60000)`
+    await tx`select * from cancel_jobs(${[id]}::text[], 'a test')`
+    await tx`insert into job_turns (queue, tenant) values ('default', ${organizationId})`
+  })

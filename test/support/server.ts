@@ -1,9 +1,10 @@
 import { createOperatorKey } from '../../src/api-keys/service.ts'
-import { createApp } from '../../src/app.ts'
+import { createApp, unbounded } from '../../src/app.ts'
 import { createEngine } from '../../src/engine/engine.ts'
-import { readPacks, unbounded } from '../../src/node.ts'
+import { readPacks } from '../../src/node.ts'
 import type { Context } from '../../src/platform/context.ts'
 import { macKey } from '../../src/platform/crypto/mac.ts'
+import { sealKey } from '../../src/platform/crypto/seal.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'
 import { createMetrics } from '../../src/platform/metrics.ts'
 import { readShipped } from '../../src/platform/node/files.ts'
@@ -41,6 +42,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
     error: (fields: object, message: string) => console.error(message, fields),
   }
   const auditKey = await macKey(new Uint8Array(32).fill(7))
+  const key = await sealKey('08'.repeat(32))
   const engine =
     options.engine ?? createEngine({ modelText: await readShipped('model.conf'), verify: 'sample' })
   const server = createApp({
@@ -48,6 +50,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
     log,
     engine,
     auditKey,
+    sealKey: key,
     version: '0.0.0-test',
     metrics: createMetrics(),
     ...options,
@@ -56,7 +59,9 @@ export const startTestServer = async (options: ServerOptions = {}) => {
     sql,
     log,
     access: unbounded(server.access),
+    outgoing: server.outgoing,
     auditKey,
+    sealKey: key,
     actor: { subject: 'service:test', apiKeyId: null, organizationId: null, restrictedTo: null },
     organizationId: '',
     requestId: 'test-start',

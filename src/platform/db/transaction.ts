@@ -1,5 +1,7 @@
 import type { Context } from '../context.ts'
 import { equalInConstantTime } from '../crypto/hash.ts'
+import type { QueueName } from '../jobs/queue.ts'
+import { queuesOf } from '../jobs/wake.ts'
 import { Problem } from '../problem.ts'
 import type { Sql, Transaction } from './connect.ts'
 import { beforeDeadline } from './deadline.ts'
@@ -80,8 +82,8 @@ export const changeOrganization = async <Result>(
   work: OrganizationWork<Result>,
   options: ChangeOptions = {},
 ): Promise<Result> => {
-  const { sql, organizationId, actor, access } = context
-  const result = await retrying(
+  const { sql, organizationId, actor, access, outgoing } = context
+  const { result, queues } = await retrying(
     () =>
       sql.begin(async (tx) => {
         await tx`select set_config('role', 'latchkey_app', true),
@@ -90,10 +92,12 @@ export const changeOrganization = async <Result>(
         const [row] = await tx<{ status: string }[]>`
           select status from organizations where id = ${organizationId} for no key update`
         refuseState(row?.status, options.allowedWhile ?? ['active'])
-        return answeringOnce(context, tx, () => work(tx, organizationId), options)
-      }) as Promise<Result>,
+        const result = await answeringOnce(context, tx, () => work(tx, organizationId), options)
+        return { result, queues: queuesOf(tx) }
+      }) as Promise<{ result: Result; queues: QueueName[] }>,
   )
   access.changed(organizationId)
+  outgoing.wake(queues)
   return result
 }
 
@@ -106,17 +110,19 @@ export const changePlatform = async <Result>(
   work: (tx: Transaction) => Promise<Result>,
   options: ChangeOptions = {},
 ): Promise<Result> => {
-  const { sql, actor, access } = context
-  const result = await retrying(
+  const { sql, actor, access, outgoing } = context
+  const { result, queues } = await retrying(
     () =>
       sql.begin(async (tx) => {
         // The platform's row can be locked by its owner only; an advisory lock of the transaction is the same mutex.
         await tx`select set_config('role', 'latchkey_platform', true),
           set_config('latchkey.actor', ${actor.subject}, true), pg_advisory_xact_lock(7265726002)`
-        return answeringOnce(context, tx, () => work(tx), options)
-      }) as Promise<Result>,
+        const result = await answeringOnce(context, tx, () => work(tx), options)
+        return { result, queues: queuesOf(tx) }
+      }) as Promise<{ result: Result; queues: QueueName[] }>,
   )
   access.changed('platform')
+  outgoing.wake(queues)
   return result
 }
 

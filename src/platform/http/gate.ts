@@ -1,8 +1,9 @@
 import type { Context as HonoContext, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
-import type { Access, Actor, Context } from '../context.ts'
+import type { Access, Actor, Context, Outgoing } from '../context.ts'
 import { sha256 } from '../crypto/hash.ts'
 import type { MacKey } from '../crypto/mac.ts'
+import type { SealKey } from '../crypto/seal.ts'
 import type { Sql } from '../db/connect.ts'
 import type { Log } from '../log.ts'
 import { Problem } from '../problem.ts'
@@ -16,7 +17,9 @@ export type GateOptions = {
   /** The pool; on Workers that of the request. */
   sql: (c: HonoContext) => Sql
   access: Access
+  outgoing: Outgoing
   auditKey: MacKey
+  sealKey: SealKey
   log: Log
   now: () => Date
   /** The same clock in milliseconds since the epoch. */
@@ -73,7 +76,9 @@ export const createGate = (options: GateOptions) => {
       sql,
       log: options.log,
       access: options.access,
+      outgoing: options.outgoing,
       auditKey: options.auditKey,
+      sealKey: options.sealKey,
       actor,
       organizationId: '',
       requestId,
