@@ -6,12 +6,21 @@ import { fromHex } from './platform/crypto/hash.ts'
 import { macKey } from './platform/crypto/mac.ts'
 import { sealKey } from './platform/crypto/seal.ts'
 import { connect, type Sql } from './platform/db/connect.ts'
+import { newId } from './platform/id.ts'
+import { type BoxOptions, workFor, workOff } from './platform/jobs/box.ts'
+import { dispatchToCloudflare, type QueueBinding } from './platform/jobs/cloudflare.ts'
+import type { Message } from './platform/jobs/executor.ts'
+import type { QueueName } from './platform/jobs/queue.ts'
+import { sweepJobs } from './platform/jobs/repository.ts'
+import { installSchedules, runSchedules } from './platform/jobs/schedule.ts'
 import type { Log } from './platform/log.ts'
 
 /** Bindings and settings of the Worker (wrangler.toml). */
 export type WorkerEnvironment = {
   /** A pool of connections near the database; where it is not bound, DATABASE_URL is used. */
   HYPERDRIVE?: { connectionString: string }
+  /** Carries jobs to consumers at once; where it is not bound, the cron trigger takes them, within a minute. */
+  JOBS?: QueueBinding
   [setting: string]: unknown
 }
 
@@ -29,14 +38,23 @@ const consoleLog: Log = {
   // biome-ignore-end lint/suspicious/noConsole: as above
 }
 
-let opened: Promise<ReturnType<typeof createApp>['fetch']> | undefined
+type App = ReturnType<typeof createApp>
+let opened: Promise<App> | undefined
+/** Queues in which requests of this isolate left jobs that nobody was told of yet. */
+const noted = new Set<QueueName>()
+/** Who this isolate is among workers. */
+let isolate: string | undefined
+
+const readWorkerConfig = (environment: WorkerEnvironment) =>
+  readConfig(
+    Object.fromEntries(
+      Object.entries(environment).filter(([, value]) => typeof value === 'string'),
+    ) as Record<string, string>,
+  )
 
 /** One server per isolate; its policies outlive requests, its connections do not. */
 const open = async (environment: WorkerEnvironment) => {
-  const settings = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => typeof value === 'string'),
-  ) as Record<string, string>
-  const config = readConfig(settings)
+  const config = readWorkerConfig(environment)
   if (!config.AUDIT_MAC_KEY) throw new ConfigError('AUDIT_MAC_KEY: required on Workers')
   if (!config.ENCRYPTION_KEY) throw new ConfigError('ENCRYPTION_KEY: required on Workers')
   const options: AppOptions = {
@@ -55,25 +73,89 @@ const open = async (environment: WorkerEnvironment) => {
     policyBytesMax: POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,
   }
-  return createApp(options).fetch
+  const app = createApp(options)
+  app.jobs.onWake((queues) => {
+    for (const queue of queues) noted.add(queue)
+  })
+  return app
 }
+
+const openOnce = (environment: WorkerEnvironment) => {
+  opened ??= open(environment).catch((error) => {
+    opened = undefined
+    throw error
+  })
+  return opened
+}
+
+/** Milliseconds of a cron trigger that are given to jobs; the next trigger comes after a minute. */
+const BOX_MS = 25_000
+
+const boxOptions = ({ jobs }: App, sql: Sql, executor: string): BoxOptions => {
+  isolate ??= newId('wrk')
+  return { ...jobs.runOptions(sql), log: consoleLog, taker: { worker: isolate, executor } }
+}
+
+/** Tells the queue of the edge what a request has left; what it does not take waits for the cron trigger. */
+const tell = async (sql: Sql, binding: QueueBinding | undefined) => {
+  const queues = [...noted]
+  noted.clear()
+  if (!binding || queues.length === 0) return
+  await dispatchToCloudflare(sql, binding, queues).catch((error: unknown) =>
+    consoleLog.warn({ error: String(error) }, 'the queue took no messages; the cron trigger will'),
+  )
+}
+
+type Batch = { messages: readonly { body: Message; ack(): void; retry(): void }[] }
 
 const databaseUrl = ({ HYPERDRIVE, DATABASE_URL }: WorkerEnvironment) =>
   HYPERDRIVE?.connectionString ?? (typeof DATABASE_URL === 'string' ? DATABASE_URL : '')
 
 export default {
   async fetch(request: Request, environment: WorkerEnvironment, execution: ExecutionContext) {
-    opened ??= open(environment).catch((error) => {
-      opened = undefined
-      throw error
-    })
-    const serve = await opened
+    const app = await openOnce(environment)
     // A connection belongs to the request that opened it: the runtime forbids another one to use it.
     const sql = connect({ url: databaseUrl(environment) }, { connectionsMax: 2 })
     try {
-      return await serve(request, { ...environment, sql }, execution as never)
+      return await app.fetch(request, { ...environment, sql }, execution as never)
     } finally {
-      execution.waitUntil(sql.end({ timeout: 5 }))
+      execution.waitUntil(tell(sql, environment.JOBS).finally(() => sql.end({ timeout: 5 })))
+    }
+  },
+
+  /** Jobs that Cloudflare Queues delivers. A message that no longer counts is done with; one that failed is told anew. */
+  async queue(batch: Batch, environment: WorkerEnvironment) {
+    const app = await openOnce(environment)
+    const sql = connect({ url: databaseUrl(environment) }, { connectionsMax: 4 })
+    try {
+      const options = boxOptions(app, sql, 'cloudflare')
+      const messages = batch.messages.map(({ body }) => ({ id: body.id, fence: body.fence }))
+      await workOff(options, messages)
+      for (const message of batch.messages) message.ack()
+      const { JOB_QUEUES } = readWorkerConfig(environment)
+      if (environment.JOBS) await dispatchToCloudflare(sql, environment.JOBS, JOB_QUEUES)
+    } catch (error) {
+      for (const message of batch.messages) message.retry()
+      throw error
+    } finally {
+      await sql.end({ timeout: 5 })
+    }
+  },
+
+  /** Every minute: what is due by the clock, what lost its worker, and what nobody has taken. */
+  async scheduled(_event: unknown, environment: WorkerEnvironment) {
+    const app = await openOnce(environment)
+    const sql = connect({ url: databaseUrl(environment) }, { connectionsMax: 4 })
+    try {
+      const config = readWorkerConfig(environment)
+      const options = boxOptions(app, sql, 'cloudflare')
+      await installSchedules(sql, app.jobs.schedules)
+      await runSchedules({ ...options, holder: options.taker.worker, wake: () => {} })
+      await sweepJobs(sql)
+      if (environment.JOBS) await dispatchToCloudflare(sql, environment.JOBS, config.JOB_QUEUES)
+      else await workFor(options, { queues: config.JOB_QUEUES, boxMs: BOX_MS })
+    } finally {
+      await sql.end({ timeout: 5 })
     }
   },
 }

@@ -1,64 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestServer, type TestServer } from '../support/server.ts'
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+import { until } from '../support/until.ts'
+import { startWorkerd, type Workerd } from '../support/workerd.ts'
 
 let node: TestServer
-let worker: ChildProcess
+let worker: Workerd
 let url: string
-let folder: string
-let output = ''
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
-  })
 
 /** The same server in workerd, over the same database. */
 beforeAll(async () => {
   node = await startTestServer()
-  const port = await freePort()
-  folder = await mkdtemp(join(tmpdir(), 'latchkey-worker-'))
-  url = `http://127.0.0.1:${port}`
-  const { url: databaseUrl } = node.database.target as { url: string }
-  const args = ['node_modules/wrangler/bin/wrangler.js', 'dev', '--local', '--ip', '127.0.0.1']
-  args.push('--port', String(port), '--inspector-port', String(await freePort()))
-  args.push('--persist-to', folder, '--show-interactive-dev-session=false')
-  args.push('--var', `ENCRYPTION_KEY:${'08'.repeat(32)}`)
-  args.push('--var', `DATABASE_URL:${databaseUrl}`, '--var', `AUDIT_MAC_KEY:${'07'.repeat(32)}`)
-  worker = spawn(process.execPath, args, {
-    cwd: ROOT,
-    detached: true,
-    env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true', NO_COLOR: '1' },
-  })
-  for (const stream of [worker.stdout, worker.stderr])
-    stream?.on('data', (chunk) => {
-      output += chunk
-    })
-  for (let waited = 0; waited < 300; waited++) {
-    const status = await fetch(`${url}/healthz`).then(
-      (answer) => answer.status,
-      () => 0,
-    )
-    if (status === 200) return
-    await new Promise((resolve) => setTimeout(resolve, 200))
-  }
-  throw new Error(`workerd did not start:\n${output}`)
+  worker = await startWorkerd((node.database.target as { url: string }).url)
+  url = worker.url
 }, 90_000)
 
 afterAll(async () => {
-  // wrangler starts workerd and esbuild; they are one group.
-  if (worker?.pid) process.kill(-worker.pid, 'SIGKILL')
-  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  await worker?.stop()
   await node.drop()
 })
 
@@ -130,4 +87,26 @@ test('manages in workerd, too', async () => {
     201,
     expect.stringContaining(id),
   ])
+})
+
+test('a cron trigger runs what is due by the clock', async () => {
+  const { id, path } = await node.newOrganization()
+  await node.call(`PUT ${path}/members/bob`, { roles: [] })
+  const expiresAt = new Date(Date.now() + 300).toISOString()
+  const grant = { subject: 'user:bob', role: 'viewer', expiresAt }
+  expect((await node.call(`POST ${path}/grants`, grant)).status).toBe(201)
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  // The first trigger writes the schedules down; then a minute has to begin, which the test does not wait for.
+  await worker.trigger()
+  await node.sql`update job_schedules set seen_until = now() - interval '2 minutes' where name = 'grants.end-expired'`
+  await worker.trigger()
+  await until(
+    async () => (await node.sql`select 1 from grants where organization_id = ${id}`).length === 0,
+  )
+  const [job] =
+    await node.sql`select state, executor, result from finished_jobs where name = 'grants.end-expired'`
+  expect(job).toEqual({ state: 'done', executor: 'cloudflare', result: { ended: 1 } })
+  const [event] =
+    await node.sql`select actor from audit_events where log = ${id} and event = 'grant.expired'`
+  expect(event).toEqual({ actor: 'service:latchkey' })
 })
