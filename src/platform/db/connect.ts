@@ -62,5 +62,78 @@ export const connect = (target: DatabaseTarget, options: ConnectOptions = {}): S
           username: 'postgres',
           password: 'postgres',
         })
-  return sql as unknown as Sql
+  return guardTransactions(sql as unknown as Sql)
+}
+
+/** The connection of a transaction is gone: whatever it has done is undone, and nothing more may be said in its name. */
+class TransactionGone extends Error {
+  readonly code = 'CONNECTION_CLOSED'
+  constructor() {
+    super('the connection of this transaction was closed')
+  }
+}
+
+type Work = (tx: Transaction) => unknown
+const never = () => new Promise<never>(() => {})
+
+/**
+ * The driver goes on speaking for a transaction whose connection was closed: to nobody, which ends the process
+ * (porsager/postgres#1154), or, once the connection is made anew, outside of any transaction and without its role. Here
+ * such statements are refused, and nothing is rolled back or committed any more.
+ */
+const guardTransactions = (sql: Sql): Sql => {
+  const begin = sql.begin.bind(sql) as (...given: unknown[]) => Promise<unknown>
+  const guardedBegin = (...given: unknown[]) => {
+    const work = given.pop() as Work
+    let isGone = false
+    const gone = () => isGone
+    const done = begin(...given, guardedWork(work, gone))
+    done.catch(() => {
+      isGone = true
+    })
+    return done
+  }
+  return Object.assign(sql, { begin: guardedBegin })
+}
+
+const guardedWork =
+  (work: Work, gone: () => boolean): Work =>
+  async (tx) => {
+    try {
+      const result = work(guardedTransaction(tx, gone))
+      const value = await (Array.isArray(result) ? Promise.all(result) : result)
+      return gone() ? await never() : value
+    } catch (error) {
+      // A connection that was closed says so in the same turn.
+      await new Promise((resolve) => setTimeout(resolve, 0))
+      if (gone()) return never()
+      throw error
+    }
+  }
+
+const guardedTransaction = (tx: Transaction, gone: () => boolean): Transaction => {
+  const refused = () => {
+    const rejection = Promise.reject(new TransactionGone())
+    rejection.catch(() => {})
+    return rejection
+  }
+  return new Proxy(tx, {
+    apply: (target, self, given: unknown[]) =>
+      gone() && Array.isArray((given[0] as { raw?: unknown } | undefined)?.raw)
+        ? refused()
+        : Reflect.apply(target as never, self, given),
+    get: (target, name) => {
+      const value = Reflect.get(target, name)
+      if (name === 'unsafe')
+        return (...given: unknown[]) => (gone() ? refused() : Reflect.apply(value, target, given))
+      if (name === 'savepoint')
+        return (...given: unknown[]) => {
+          const work = given.pop() as Work
+          return gone()
+            ? refused()
+            : Reflect.apply(value, target, [...given, guardedWork(work, gone)])
+        }
+      return value
+    },
+  })
 }
