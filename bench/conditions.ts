@@ -43,6 +43,6 @@ export const conditionsOf = async (sql: Sql, howPostgres: string): Promise<Condi
     commit: commit(),
     'ENGINE_VERIFY, LOG_LEVEL': 'off, info',
     PostgreSQL: `${/^PostgreSQL \S+/.exec(row!.version)?.[0]} (${howPostgres})`,
-    'its settings': `fsync ${row!.fsync}, shared_buffers ${row!.buffers}; nothing that is timed here writes`,
+    'its settings': `fsync ${row!.fsync}, shared_buffers ${row!.buffers}; only jobs write while they are timed`,
   }
 }

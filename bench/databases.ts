@@ -40,6 +40,7 @@ export const openLoaded = async (wanted: Wanted) => {
   const settings: Record<string, string> = {
     DATA_DIR: folder,
     LATCHKEY_ADMIN_KEY: ADMIN_KEY,
+    DEFAULT_PLAN: 'custom',
     ...(postgresUrl ? { DATABASE_URL: await createDatabase(postgresUrl, name) } : {}),
   }
   const database = await openMigrated(settings)

@@ -54,7 +54,12 @@ const documentOf = () => ({
 })
 
 const dataDir = await mkdtemp(join(tmpdir(), 'latchkey-bench-'))
-const config = readConfig({ ...process.env, DATA_DIR: dataDir, LATCHKEY_DEMO: 'off' })
+const config = readConfig({
+  ...process.env,
+  DATA_DIR: dataDir,
+  LATCHKEY_DEMO: 'off',
+  DEFAULT_PLAN: 'custom',
+})
 const database = await openDatabase(config, silentLog)
 try {
   const { app, context } = await assemble(config, database, silentLog)

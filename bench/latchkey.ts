@@ -13,6 +13,7 @@ export const AUTHORIZATION = { authorization: `Bearer ${ADMIN_KEY}` }
 const SETTINGS = {
   LATCHKEY_ADMIN_KEY: ADMIN_KEY,
   LATCHKEY_DEMO: 'off',
+  DEFAULT_PLAN: 'custom',
   ENGINE_VERIFY: 'off',
   LOG_LEVEL: 'info',
   POLICY_BYTES_MAX: '4000000000',

@@ -11,7 +11,12 @@ const BATCH = 50_000
 
 /** Migrates a database as a start of the server does, with the administrator's key. */
 export const openMigrated = async (settings: Record<string, string>): Promise<OpenDatabase> => {
-  const config = readConfig({ LOG_LEVEL: 'silent', LATCHKEY_DEMO: 'off', ...settings })
+  const config = readConfig({
+    LOG_LEVEL: 'silent',
+    LATCHKEY_DEMO: 'off',
+    DEFAULT_PLAN: 'custom',
+    ...settings,
+  })
   const database = await openDatabase(config, silentLog)
   await assemble(config, database, silentLog)
   return database

@@ -19,8 +19,10 @@ export const writeReport = async (
   conditions: Conditions,
   sections: readonly Section[],
   isShort: boolean,
+  only?: string,
 ): Promise<string> => {
-  const name = `${new Date().toISOString().slice(0, 10)}${isShort ? '-short' : ''}`
+  const date = new Date().toISOString().slice(0, 10)
+  const name = [date, only, isShort ? 'short' : undefined].filter(Boolean).join('-')
   const markdown = markdownOf(
     isShort ? 'A short run: shows that it works, not how fast it is' : 'Measured',
     conditions,

@@ -5,7 +5,7 @@ export type Rows = { readonly [table: string]: string[] }
 
 /** The tables an organization of the mix fills, with the columns that are written. */
 export const COLUMNS = {
-  organizations: 'id, slug, name',
+  organizations: 'id, slug, name, plan',
   workspaces: 'id, organization_id, slug, name',
   members: 'organization_id, subject, is_owner',
   roles: 'organization_id, scope, name',
@@ -70,7 +70,7 @@ type Stored = {
 /** Adds an organization with an owner of its own, its members, and its grants. `count` numbers the grants. */
 export const addOrganization = (rows: Rows, stored: Stored, count: () => number): void => {
   const { organizationId, slug, users, workspaces, lines } = stored
-  rows.organizations!.push(row(organizationId, slug, slug))
+  rows.organizations!.push(row(organizationId, slug, slug, 'custom'))
   for (const [at, id] of workspaces.entries())
     rows.workspaces!.push(row(id, organizationId, `w${at}`, `w${at}`))
   rows.members!.push(row(organizationId, 'user:owner', 'true'))

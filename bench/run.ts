@@ -1,12 +1,15 @@
 import { parseArgs } from 'node:util'
-import { providePostgres } from '../test/support/postgres.ts'
+import { connect } from '../src/platform/db/connect.ts'
+import { providePostgres, startOwnPostgres } from '../test/support/postgres.ts'
 import { benchCasbin } from './casbin.ts'
 import { benchCold } from './cold.ts'
 import { conditionsOf, loadAverage } from './conditions.ts'
 import { openLoaded } from './databases.ts'
 import { benchDecide } from './decide.ts'
+import { benchEndpoints } from './endpoints.ts'
 import type { Figure } from './figures.ts'
 import { benchHttp } from './http.ts'
+import { benchJobs } from './jobs.ts'
 import { startBaseline, startLatchkey, untilNoticed } from './latchkey.ts'
 import { installRoles } from './load.ts'
 import { sizesOfMix } from './mix.ts'
@@ -18,7 +21,12 @@ import { startCannon } from './turns.ts'
 // npm run bench              everything, about a quarter of an hour
 // npm run bench -- --short   fewer grants, short turns: shows that it works, not how fast it is
 
-const { values: given } = parseArgs({ options: { short: { type: 'boolean', default: false } } })
+// npm run bench -- --only jobs        the job queue alone, some minutes
+// npm run bench -- --only endpoints   the management API alone
+
+const { values: given } = parseArgs({
+  options: { short: { type: 'boolean', default: false }, only: { type: 'string' } },
+})
 
 const AMOUNT = given.short
   ? { grants: 50_000, small: 5_000, questions: 1024, batches: 32, once: 110 }
@@ -29,6 +37,14 @@ const TURNS = given.short
 const CASBIN = given.short
   ? { lines: [100, 1000], ms: 100 }
   : { lines: [100, 1000, 10_000], ms: 1000 }
+
+const JOBS = given.short
+  ? { jobs: 5_000, turns: 2, foreign: 20_000, small: 30 }
+  : { jobs: 20_000, turns: 5, foreign: 100_000, small: 200 }
+
+const ENDPOINTS = given.short
+  ? { organizations: 1_000, members: 10_000, big: 1_000, clients: 50, requests: 500 }
+  : { organizations: 10_000, members: 100_000, big: 10_000, clients: 50, requests: 5_000 }
 
 const endings: (() => Promise<unknown>)[] = []
 const untilEnd = <Value extends { stop: () => Promise<unknown> }>(value: Value): Value => {
@@ -109,12 +125,46 @@ const measureEmbedded = async () => {
   return figures
 }
 
+/** The job queue alone, on a PostgreSQL that waits for the disk at every commit. */
+const measureJobs = async () => {
+  const postgres = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
+  if ('skip' in postgres) throw new Error(postgres.skip)
+  untilEnd(postgres)
+  const sql = connect({ url: postgres.url }, { connectionsMax: 1 })
+  const conditions = await conditionsOf(sql, 'a server of its own')
+  await sql.end()
+  const figures = await benchJobs(postgres.url, JOBS)
+  return { conditions, section: { title: 'Jobs', figures } }
+}
+
+/** The management API alone. */
+const measureEndpoints = async (postgresUrl: string): Promise<Section> => ({
+  title: `Endpoints: ${ENDPOINTS.members.toLocaleString('en')} members in ${ENDPOINTS.organizations.toLocaleString('en')} organizations`,
+  figures: await benchEndpoints(postgresUrl, ENDPOINTS),
+})
+
 const measure = async () => {
+  if (given.only === 'endpoints') {
+    const own = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
+    if ('skip' in own) throw new Error(own.skip)
+    untilEnd(own)
+    const sql = connect({ url: own.url }, { connectionsMax: 1 })
+    const conditions = await conditionsOf(sql, 'a server of its own')
+    await sql.end()
+    return writeReport(conditions, [await measureEndpoints(own.url)], given.short, 'endpoints')
+  }
+  if (given.only === 'jobs') {
+    const { conditions, section } = await measureJobs()
+    return writeReport(conditions, [section], given.short, 'jobs')
+  }
   const postgres = await providePostgres()
   if ('skip' in postgres) throw new Error(postgres.skip)
   untilEnd(postgres)
   const servers = await measureServers(postgres.url, postgres.how)
+  const endpoints = await measureEndpoints(postgres.url)
   const embedded = await measureEmbedded()
+  for (const end of endings.splice(0)) await end()
+  const jobs = await measureJobs()
   for (const end of endings.splice(0)) await end()
   const casbin = step('node-casbin')
   const peer = await benchCasbin(CASBIN.lines, CASBIN.ms)
@@ -125,6 +175,8 @@ const measure = async () => {
   const sections: Section[] = [
     { title: 'Over HTTP, in turns', figures: servers.http },
     { title: 'Cold', figures: [...servers.cold, ...embedded] },
+    endpoints,
+    jobs.section,
     { title: 'node-casbin', figures: peer },
     {
       title: 'Decide in process',

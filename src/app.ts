@@ -2,29 +2,44 @@ import { Hono, type Context as HonoContext } from 'hono'
 import { LRUCache } from 'lru-cache'
 import { apiKeyRoutes } from './api-keys/routes.ts'
 import { createIdentifier, identifyKey } from './api-keys/service.ts'
+import { archiveRoutes } from './archives/routes.ts'
 import { createDenials, type Denials } from './audit/service.ts'
 import { authzenRoutes } from './authzen/routes.ts'
 import { decisionRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
+import { domainJobs, domainSchedules } from './domains/jobs.ts'
+import { domainRoutes, domainsRoutes } from './domains/routes.ts'
+import { domainViolations } from './domains/service.ts'
 import type { Engine } from './engine/engine.ts'
 import { grantJobs, grantSchedules } from './grants/jobs.ts'
 import { grantRoutes } from './grants/routes.ts'
 import { grantViolations } from './grants/service.ts'
 import { importRoutes } from './imports/routes.ts'
+import { invitationJobs, invitationSchedules } from './invitations/jobs.ts'
+import { acceptRoutes, declineRoutes, invitationRoutes } from './invitations/routes.ts'
+import { jobJobs, jobSchedules } from './jobs/jobs.ts'
+import { jobRoutes, organizationJobRoutes } from './jobs/routes.ts'
+import { jobViolations } from './jobs/service.ts'
 import { leaveRoutes, memberRoutes } from './members/routes.ts'
 import { memberViolations } from './members/service.ts'
 import { organizationJobs, organizationSchedules } from './organizations/jobs.ts'
 import { organizationRoutes, organizationsRoutes } from './organizations/routes.ts'
 import { organizationViolations } from './organizations/service.ts'
+import { ownershipJobs, ownershipSchedules } from './ownership/jobs.ts'
+import { transferRoutes } from './ownership/routes.ts'
 import { permissionRoutes } from './permissions/routes.ts'
-import type { Access, Actor, Context, Outgoing } from './platform/context.ts'
+import type { AddressRange } from './platform/address-range.ts'
+import { type Actor, type Context, type Outgoing, unbounded } from './platform/context.ts'
 import type { MacKey } from './platform/crypto/mac.ts'
 import type { SealKey } from './platform/crypto/seal.ts'
 import type { Sql } from './platform/db/connect.ts'
 import { beforeDeadline } from './platform/db/deadline.ts'
 import { inOrganization } from './platform/db/transaction.ts'
 import type { Violations } from './platform/db/violation.ts'
+import { type ResolveTxt, resolveTxtOverHttps } from './platform/dns.ts'
+import { clientAddressOf } from './platform/http/client-address.ts'
 import { createGate, type Gate } from './platform/http/gate.ts'
+import { headerOf } from './platform/http/headers.ts'
 import { healthRoutes, type Readiness } from './platform/http/health.ts'
 import { createJwtVerifier, type JwtSettings } from './platform/http/jwt.ts'
 import { documentOf } from './platform/http/openapi.ts'
@@ -36,14 +51,32 @@ import type { QueueName } from './platform/jobs/queue.ts'
 import type { RunOptions, StartedJob } from './platform/jobs/run.ts'
 import type { BuiltInSchedule } from './platform/jobs/schedule.ts'
 import type { Log } from './platform/log.ts'
+import type { SendMail } from './platform/mail/mail.ts'
 import type { Metrics } from './platform/metrics.ts'
 import type { Problem } from './platform/problem.ts'
+import { fetchSend, type Send } from './platform/send.ts'
+import { previewRoutes } from './preview/routes.ts'
 import { resourceRoutes } from './resources/routes.ts'
 import { resourceViolations } from './resources/service.ts'
 import { roleRoutes } from './roles/routes.ts'
 import { roleViolations } from './roles/service.ts'
+import { searchRoutes } from './search/routes.ts'
+import { securityRoutes, settingsRoutes } from './settings/routes.ts'
+import { settingsViolations } from './settings/service.ts'
 import { teamRoutes } from './teams/routes.ts'
 import { teamViolations } from './teams/service.ts'
+import { usageJobs, usageSchedules } from './usage/jobs.ts'
+import {
+  analyticsRoutes,
+  limitRoutes,
+  planRoutes,
+  usageRoutes,
+  workspaceAnalyticsRoutes,
+} from './usage/routes.ts'
+import { createMetering, usageViolations } from './usage/service.ts'
+import { webhookJobs, webhookSchedules } from './webhooks/jobs.ts'
+import { webhookRoutes } from './webhooks/routes.ts'
+import { tellWebhooks, type WebhookSettings } from './webhooks/service.ts'
 import { workspaceRoutes, workspacesRoutes } from './workspaces/routes.ts'
 import { workspaceViolations } from './workspaces/service.ts'
 
@@ -61,9 +94,25 @@ export type AppOptions = {
   jwt?: JwtSettings | undefined
   /** Where callers reach this server, for documents that must name it. */
   publicUrl?: string | undefined
+  /** Delivers letters; without it their jobs wait for a worker that has it. */
+  sendMail?: SendMail | undefined
+  /** Where people accept invitations, with `{token}` in it. */
+  invitationUrl?: string | undefined
+  /** Lets webhooks lead into private networks, and without TLS: for development, and where nobody else has an account. */
+  webhookPrivateAddresses?: boolean
+  /** Posts to the servers of customers. Default: the runtime's `fetch`, which must keep private networks out of reach. */
+  send?: Send
+  /** The other end of a request's connection; without it no address is known, and allow lists let nobody in. */
+  peerAddress?: (c: HonoContext) => string | undefined
+  /** Proxies whose word on the client's address counts. */
+  trustedProxies?: readonly AddressRange[] | undefined
+  /** Looks up TXT records. Default: over HTTPS, as runtimes without DNS need it. */
+  resolveTxt?: ResolveTxt
   /** Attributes that callers cannot say: `subject.role`, `resource.owner`. */
   storedOnlyAttributes?: readonly string[]
   selfServiceOrganizations?: boolean
+  /** The plan an organization starts on. Default: free. */
+  defaultPlan?: string
   policyBytesMax?: number
   stalenessMs?: number
   now?: () => Date
@@ -76,17 +125,57 @@ export type AppOptions = {
 /** Every rule of the database that callers can break, by its name. */
 const VIOLATIONS: Violations = {
   ...organizationViolations,
+  ...settingsViolations,
+  ...domainViolations,
   ...roleViolations,
   ...memberViolations,
   ...workspaceViolations,
   ...teamViolations,
   ...resourceViolations,
   ...grantViolations,
+  ...jobViolations,
+  ...usageViolations,
 }
 
 /** Every kind of job, and what brings it about by the clock. */
-const JOBS: readonly JobHandler[] = [...organizationJobs, ...grantJobs]
-const SCHEDULES: readonly BuiltInSchedule[] = [...organizationSchedules, ...grantSchedules]
+const JOBS: readonly JobHandler[] = [
+  ...organizationJobs,
+  ...ownershipJobs,
+  ...grantJobs,
+  ...jobJobs,
+  ...usageJobs,
+]
+const SCHEDULES: readonly BuiltInSchedule[] = [
+  ...organizationSchedules,
+  ...ownershipSchedules,
+  ...domainSchedules,
+  ...grantSchedules,
+  ...jobSchedules,
+  ...usageSchedules,
+  ...invitationSchedules,
+  ...webhookSchedules,
+]
+
+const DNS_OVER_HTTPS = 'https://cloudflare-dns.com/dns-query'
+
+const addressOf =
+  ({ peerAddress, trustedProxies = [] }: AppOptions) =>
+  (c: HonoContext) =>
+    clientAddressOf(
+      {
+        peer: peerAddress?.(c),
+        forwardedFor: headerOf(c, 'x-forwarded-for'),
+        forwarded: headerOf(c, 'forwarded'),
+      },
+      trustedProxies,
+    )
+
+const mailOf = ({ sendMail, invitationUrl, publicUrl = '' }: AppOptions) =>
+  sendMail && {
+    send: sendMail,
+    // After the # it reaches no log of a server.
+    invitationUrl: invitationUrl ?? `${publicUrl}/console/invitations#{token}`,
+  }
 
 /** The server: every module with its routes, in one visible list. */
 export const createApp = (options: AppOptions) => {
@@ -101,14 +190,22 @@ export const createApp = (options: AppOptions) => {
     bytesMax: options.policyBytesMax ?? 1_000_000_000,
     stalenessMs: options.stalenessMs ?? 1000,
     selfService: options.selfServiceOrganizations ?? true,
+    defaultPlan: options.defaultPlan ?? 'free',
     now: nowMs,
   })
   const wakers: ((queues: readonly QueueName[]) => void)[] = []
   const outgoing: Outgoing = {
-    recorded: async () => {},
+    recorded: tellWebhooks,
     wake: (queues) => {
       if (queues.length > 0) for (const wake of wakers) wake(queues)
     },
+  }
+  const privateAddresses = options.webhookPrivateAddresses ?? false
+  const webhooks = {
+    privateAddresses,
+    origin: options.publicUrl?.replace(/\/+$/, '') ?? 'urn:latchkey',
+    send: options.send ?? fetchSend({ privateAddresses }),
+    userAgent: `Latchkey/${options.version}`,
   }
   const gate = createGate({
     sql: sqlOf,
@@ -119,6 +216,7 @@ export const createApp = (options: AppOptions) => {
     log,
     now,
     nowMs,
+    addressOf: addressOf(options),
     identify: identifierOf(policies, options.jwt),
     organizationId: async (context, reference) => (await policies.find(context.sql, reference))?.id,
   })
@@ -136,7 +234,17 @@ export const createApp = (options: AppOptions) => {
   )
   app.route('/', decisionRoutes(gate, policies))
   app.route('/', authzenRoutes(gate, policies, options))
-  app.route('/v1', managementRoutes(gate))
+  app.route('/v1/invitations', router().use('/decline', gate.anonymous).route('/', declineRoutes))
+  const resolveTxt = options.resolveTxt ?? resolveTxtOverHttps(DNS_OVER_HTTPS)
+  const handlers = new Map(
+    [
+      ...JOBS,
+      ...domainJobs(resolveTxt),
+      ...invitationJobs(mailOf(options)),
+      ...webhookJobs(webhooks),
+    ].map((handler) => [handler.type.jobName, handler]),
+  )
+  app.route('/v1', managementRoutes(gate, policies, { webhooks, handlers, resolveTxt }))
   let document: ReturnType<typeof documentOf> | undefined
   if (options.referenceScript) app.route('/docs', referenceRoutes(options.referenceScript))
   app.get('/openapi.json', async (c) => {
@@ -153,12 +261,12 @@ export const createApp = (options: AppOptions) => {
     (/^[^/]+\/\/[^/]+\/check(?:\/batch)?$/.test(request.url) ? asked : app).fetch(request, ...rest)
   const { auditKey, sealKey } = options
   const jobs = {
-    handlers: new Map(JOBS.map((handler) => [handler.type.jobName, handler])),
+    handlers,
     schedules: SCHEDULES,
     /** What a runtime needs to run jobs over a database. */
     runOptions: (own: Sql): RunOptions => ({
       sql: own,
-      handlers: jobs.handlers,
+      handlers,
       contextOf: (job) =>
         jobContext(job, { sql: own, log, access, outgoing, auditKey, sealKey, now }),
       permits: permitsNow,
@@ -166,15 +274,9 @@ export const createApp = (options: AppOptions) => {
     /** Tells of queues in which jobs were just committed. */
     onWake: (wake: (queues: readonly QueueName[]) => void) => void wakers.push(wake),
   }
-  return { app, fetch, policies, access, outgoing, gate, denials, jobs }
+  const metering = createMetering(policies, { now, log })
+  return { app, fetch, policies, access, outgoing, gate, denials, jobs, metering }
 }
-
-/** Whose power the server's own jobs have: they hold the database, and are bounded by nobody's permissions. */
-export const unbounded = (access: Access): Access => ({
-  ...access,
-  permits: async () => true,
-  ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),
-})
 
 /** Who the server is where it acts by itself. */
 export const SERVER: Actor = {
@@ -196,11 +298,16 @@ const jobContext = (
   requestId: job.requestId ?? job.id,
 })
 
-/** Asked of the policy as the database has it at this moment: a job may have waited long. */
+/**
+ * Asked of the policy as the database has it at this moment: a job may have waited long. What this node knows may be behind
+ * in either direction, so it neither permits nor refuses; asking it only makes sure that there is something to bring up to
+ * date.
+ */
 const permitsNow: RunOptions['permits'] = async (context, { permission, workspaceId }) => {
   const organizationId = context.organizationId || null
   const place = { organizationId, workspaceId }
-  if (organizationId === null) return context.access.permits(context, permission!, place)
+  const known = await context.access.permits(context, permission!, place)
+  if (organizationId === null) return known
   const ceiling = await inOrganization(context, (tx) => context.access.ceiling(context, tx))
   return ceiling.holds({ permission: permission!, place })
 }
@@ -216,14 +323,32 @@ const noteRefusal =
       .catch((error: unknown) => log.warn({ err: error }, 'a refusal is not in the log'))
   }
 
+/** What single routes need of the server. */
+type RouteSettings = {
+  webhooks: WebhookSettings
+  handlers: ReadonlyMap<string, JobHandler>
+  resolveTxt: ResolveTxt
+}
+
 /** Everything under /v1: the caller is known before any route runs. */
-const managementRoutes = (gate: Gate) => {
-  const workspace = router().use('*', gate.workspace).route('/', workspaceRoutes)
+const managementRoutes = (
+  gate: Gate,
+  policies: Policies,
+  { webhooks, handlers, resolveTxt }: RouteSettings,
+) => {
+  const workspace = router()
+    .use('*', gate.workspace)
+    .route('/', workspaceRoutes)
+    .route('/analytics', workspaceAnalyticsRoutes)
   const organization = router()
     .use('*', gate.organization)
     .route('/', organizationRoutes)
     .route('/members', memberRoutes)
     .route('/leave', leaveRoutes)
+    .route('/settings', settingsRoutes)
+    .route('/security', securityRoutes)
+    .route('/transfer', transferRoutes)
+    .route('/domains', domainRoutes(resolveTxt))
     .route('/roles', roleRoutes)
     .route('/teams', teamRoutes)
     .route('/workspaces', workspacesRoutes)
@@ -231,11 +356,24 @@ const managementRoutes = (gate: Gate) => {
     .route('/resources', resourceRoutes)
     .route('/grants', grantRoutes)
     .route('/api-keys', apiKeyRoutes)
+    .route('/webhooks', webhookRoutes(webhooks))
+    .route('/invitations', invitationRoutes)
+    .route('/plan', planRoutes)
+    .route('/limits', limitRoutes)
+    .route('/usage', usageRoutes)
+    .route('/analytics', analyticsRoutes)
+    .route('/preview', previewRoutes(policies))
+    .route('/search', searchRoutes(policies))
+    .route('/archive', archiveRoutes)
+    .route('/jobs', organizationJobRoutes)
     .route('/', importRoutes)
   return router()
     .use('*', gate.logged)
     .use('*', gate.authenticate)
     .route('/', permissionRoutes)
+    .route('/invitations', acceptRoutes)
+    .route('/domains', domainsRoutes)
+    .route('/jobs', jobRoutes(handlers))
     .route('/organizations', organizationsRoutes)
     .route('/organizations/:organization', organization)
 }
@@ -279,5 +417,6 @@ const readinessOf = async ({ readiness }: AppOptions, sql: Sql): Promise<Readine
 const metricsText = async (metrics: Metrics | undefined, policies: Policies) => {
   if (!metrics) return { contentType: 'text/plain', text: '' }
   metrics.observe(policies.counts, policies.size())
+  await metrics.jobs.refresh()
   return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }
 }

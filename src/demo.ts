@@ -7,9 +7,10 @@ import { createWorkspace } from './workspaces/service.ts'
 /** The slug of the organization that a first start makes, so that a newcomer has something to ask about. */
 export const DEMO = 'demo'
 
-/** Alice owns the organization, Bob looks; one scenario in one workspace. */
+/** Alice owns the organization, Bob looks; one scenario in one workspace. Nothing in it is limited. */
 export const seedDemo = async (context: Context) => {
-  const { id } = await createOrganization(context, {
+  const unlimited = { ...context, access: { ...context.access, defaultPlan: 'custom' } }
+  const { id } = await createOrganization(unlimited, {
     name: 'Demo',
     slug: DEMO,
     description: 'Made at first start; delete it whenever you like. LATCHKEY_DEMO=off makes none.',

@@ -1,13 +1,17 @@
 import type { Server } from 'node:http'
+import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { serve } from '@hono/node-server'
+import { getConnInfo } from '@hono/node-server/conninfo'
+import type { Context as HonoContext } from 'hono'
 import { parse as parseYaml } from 'yaml'
 import { adoptOutsideKey, createOperatorKey, hasOperator } from './api-keys/service.ts'
-import { type AppOptions, createApp, SERVER, unbounded } from './app.ts'
+import { type AppOptions, createApp, SERVER } from './app.ts'
 import { hasDemo, seedDemo } from './demo.ts'
 import { createEngine } from './engine/engine.ts'
+import { measureJobs } from './jobs/service.ts'
 import type { Config } from './platform/config.ts'
-import type { Context } from './platform/context.ts'
+import { type Context, unbounded } from './platform/context.ts'
 import { fromHex } from './platform/crypto/hash.ts'
 import { macKey } from './platform/crypto/mac.ts'
 import { sealKey } from './platform/crypto/seal.ts'
@@ -15,12 +19,18 @@ import { connect, type Sql } from './platform/db/connect.ts'
 import { startEmbedded } from './platform/db/embedded.ts'
 import { isMigrated, migrate } from './platform/db/migrate.ts'
 import { readMigrations } from './platform/db/migrations.ts'
+import { createBullmqExecutor } from './platform/jobs/bullmq.ts'
 import { installSchedules, startScheduler } from './platform/jobs/schedule.ts'
+import { openWakeLine } from './platform/jobs/wake-line.ts'
 import { startWorkers } from './platform/jobs/workers.ts'
 import type { Log } from './platform/log.ts'
+import { createSmtp } from './platform/mail/smtp.ts'
 import { createMetrics } from './platform/metrics.ts'
+import { createResolveTxt } from './platform/node/dns.ts'
 import { keptSecret, listShipped, readShipped } from './platform/node/files.ts'
 import { createLog } from './platform/node/log.ts'
+import { createOutbox } from './platform/node/outbox.ts'
+import { createSend } from './platform/node/send.ts'
 import { installPacks, readPack } from './roles/service.ts'
 
 /** A running database, and how to let go of it. */
@@ -66,7 +76,28 @@ export const readAuditKey = async (config: Config) => {
 
 /** The key that encrypts secrets of webhooks: from the settings, else made once and kept beside the data. */
 const readSealKey = async (config: Config) =>
-  sealKey(config.ENCRYPTION_KEY ?? (await keptSecret(config.DATA_DIR, 'encryption.key')))
+  sealKey(config.DATA_KEY ?? (await keptSecret(config.DATA_DIR, 'data.key')))
+
+/** The mail server of the settings, else a folder beside the data. */
+const createMail = (config: Config, log: Log) => {
+  const from = config.MAIL_FROM ?? 'Latchkey <latchkey@localhost>'
+  if (config.SMTP_URL) return createSmtp({ url: config.SMTP_URL, from })
+  const send = createOutbox({
+    folder: join(config.DATA_DIR, 'outbox'),
+    from,
+    log,
+    showsLinks: config.NODE_ENV !== 'production',
+  })
+  return { send, stop: () => {} }
+}
+
+/** The other end of a request's connection; without one, as in a test, there is nobody. */
+export const peerAddress = (c: HonoContext): string | undefined =>
+  c.env?.incoming ? getConnInfo(c).remote.address : undefined
+
+/** Where people reach this server. */
+const urlOf = ({ PUBLIC_URL, HOST, PORT }: Config) =>
+  PUBLIC_URL ?? `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}`
 
 /** A server that is put together and migrated, but does not listen yet. */
 export const assemble = async (config: Config, database: OpenDatabase, log: Log) => {
@@ -74,6 +105,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
   const applied = await migrate(database.sql, migrations)
   if (applied.length > 0) log.info({ applied }, 'database migrated')
   const metrics = createMetrics()
+  metrics.jobs.measureBy(() => measureJobs(database.sql))
   const engine = createEngine({
     modelText: await readShipped('model.conf'),
     verify: config.ENGINE_VERIFY,
@@ -83,7 +115,8 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
     },
   })
   log.info({ tier: engine.tier, reason: engine.tierReason }, 'engine ready')
-  const state = { draining: false }
+  const mail = createMail(config, log)
+  const state = { draining: false, degraded: (): string[] => [] }
   const options: AppOptions = {
     sql: database.sql,
     engine,
@@ -100,8 +133,16 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
         }
       : undefined,
     publicUrl: config.PUBLIC_URL,
+    sendMail: mail.send,
+    invitationUrl: config.INVITATION_URL ?? `${urlOf(config)}/console/invitations#{token}`,
+    webhookPrivateAddresses: config.WEBHOOK_PRIVATE_ADDRESSES,
+    send: createSend({ privateAddresses: config.WEBHOOK_PRIVATE_ADDRESSES }),
+    peerAddress,
+    trustedProxies: config.TRUSTED_PROXIES,
+    resolveTxt: createResolveTxt(config.DNS_SERVERS),
     storedOnlyAttributes: config.STORED_ONLY_ATTRIBUTES,
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
+    defaultPlan: config.DEFAULT_PLAN,
     policyBytesMax: config.POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,
     referenceScript: readReferenceScript,
@@ -110,7 +151,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
         ...(state.draining ? ['shutting down'] : []),
         ...((await isMigrated(sql, migrations)) ? [] : ['migrations are missing']),
       ]
-      return { ready: reasons.length === 0, reasons, degraded: [] }
+      return { ready: reasons.length === 0, reasons, degraded: state.degraded() }
     },
   }
   const server = createApp(options)
@@ -128,7 +169,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
   }
   await installPacks(context, await readPacks())
   if (config.LATCHKEY_ADMIN_KEY) await adoptOutsideKey(context, config.LATCHKEY_ADMIN_KEY)
-  return { ...server, context, metrics, isNew: applied.length === migrations.length, state }
+  return { ...server, context, metrics, mail, isNew: applied.length === migrations.length, state }
 }
 
 /** From the build beside the program, else from the development dependency. */
@@ -163,10 +204,14 @@ const DRAIN_MS = 10_000
 export const start = async (config: Config): Promise<Running> => {
   const log = createLog(config.LOG_LEVEL)
   const database = await openDatabase(config, log)
+  const letGo = [database.close]
   try {
     const assembled = await assemble(config, database, log)
-    const { fetch, context, denials, isNew, state } = assembled
+    const { fetch, context, denials, isNew, metering, state } = assembled
     const workers = await startJobs(config, database.sql, assembled)
+    letGo.unshift(workers.stop)
+    const counted = metering.start(database.sql)
+    letGo.unshift(counted.stop)
     const server = await listen(fetch, config)
     const needsKey = !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
     const adminKey = needsKey
@@ -185,12 +230,14 @@ export const start = async (config: Config): Promise<Running> => {
         state.draining = true
         await drain(server)
         await workers.stop()
+        assembled.mail.stop()
         await denials.flush()
+        await counted.stop()
         await database.close()
       },
     }
   } catch (error) {
-    await database.close()
+    for (const close of letGo) await close()
     throw error
   }
 }
@@ -202,33 +249,59 @@ const JOBS_DRAIN_MS = 10_000
 const startJobs = async (
   config: Config,
   sql: Sql,
-  { jobs, context }: Pick<Awaited<ReturnType<typeof assemble>>, 'jobs' | 'context'>,
+  {
+    jobs,
+    context,
+    metrics,
+    state,
+  }: Pick<Awaited<ReturnType<typeof assemble>>, 'jobs' | 'context' | 'metrics' | 'state'>,
 ) => {
+  const { log } = context
   await installSchedules(sql, jobs.schedules)
-  if (config.JOB_QUEUES.length === 0) return { stop: async () => {} }
+  const redis = config.REDIS_QUEUE_URL && { url: config.REDIS_QUEUE_URL, log }
+  const line = redis ? openWakeLine(redis) : undefined
+  // Jobs of the other queues are other processes' to run.
+  jobs.onWake((queues) =>
+    line?.publish(queues.filter((queue) => !config.JOB_QUEUES.includes(queue))),
+  )
+  if (config.JOB_QUEUES.length === 0) return { stop: async () => line?.stop() }
+  const executor = redis ? await createBullmqExecutor(redis) : undefined
+  if (executor)
+    state.degraded = () =>
+      executor.healthy() ? [] : ['the queue Redis is away; jobs are taken from PostgreSQL']
   const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()
   const workers = await startWorkers({
     ...jobs.runOptions(sql),
-    log: context.log,
+    log,
     version: await readVersion(),
     queues: config.JOB_QUEUES,
+    executor,
     pollMs: config.JOB_POLL_MS,
     lagMs: () => delay.percentile(99) / 1e6,
-    onLoad: () => delay.reset(),
+    onRun: metrics.jobs.ran,
+    onLoad: (loads) => {
+      delay.reset()
+      metrics.jobs.scaled(loads)
+    },
+  }).catch(async (error: unknown) => {
+    await executor?.stop()
+    throw error
   })
   jobs.onWake(workers.wake)
+  line?.listen(workers.wake)
   const scheduler = startScheduler({
     sql,
-    log: context.log,
+    log,
     holder: workers.id,
     handlers: jobs.handlers,
-    wake: workers.wake,
+    wake: context.outgoing.wake,
   })
   return {
     stop: async () => {
       await scheduler.stop()
       await workers.stop(JOBS_DRAIN_MS)
+      await line?.stop()
       delay.disable()
     },
   }

@@ -11,7 +11,7 @@ import { type BoxOptions, workFor, workOff } from './platform/jobs/box.ts'
 import { dispatchToCloudflare, type QueueBinding } from './platform/jobs/cloudflare.ts'
 import type { Message } from './platform/jobs/executor.ts'
 import type { QueueName } from './platform/jobs/queue.ts'
-import { sweepJobs } from './platform/jobs/repository.ts'
+import { sweepJobs, upsertWorker } from './platform/jobs/repository.ts'
 import { installSchedules, runSchedules } from './platform/jobs/schedule.ts'
 import type { Log } from './platform/log.ts'
 
@@ -56,20 +56,25 @@ const readWorkerConfig = (environment: WorkerEnvironment) =>
 const open = async (environment: WorkerEnvironment) => {
   const config = readWorkerConfig(environment)
   if (!config.AUDIT_MAC_KEY) throw new ConfigError('AUDIT_MAC_KEY: required on Workers')
-  if (!config.ENCRYPTION_KEY) throw new ConfigError('ENCRYPTION_KEY: required on Workers')
+  if (!config.DATA_KEY) throw new ConfigError('DATA_KEY: required on Workers')
   const options: AppOptions = {
     sql: (c) => c.env.sql as Sql,
     engine: createEngine({ modelText, verify: config.ENGINE_VERIFY }),
     log: consoleLog,
     auditKey: await macKey(fromHex(config.AUDIT_MAC_KEY) as Uint8Array<ArrayBuffer>),
-    sealKey: await sealKey(config.ENCRYPTION_KEY),
+    sealKey: await sealKey(config.DATA_KEY),
     version: 'worker',
     jwt: config.JWT_ISSUER
       ? { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE!, jwksUrl: config.JWT_JWKS_URL! }
       : undefined,
     publicUrl: config.PUBLIC_URL,
+    webhookPrivateAddresses: config.WEBHOOK_PRIVATE_ADDRESSES,
+    // Cloudflare writes this header itself, over whatever a client sent.
+    peerAddress: (c) => c.req.header('cf-connecting-ip'),
+    trustedProxies: config.TRUSTED_PROXIES,
     storedOnlyAttributes: config.STORED_ONLY_ATTRIBUTES,
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
+    defaultPlan: config.DEFAULT_PLAN,
     policyBytesMax: POLICY_BYTES_MAX,
     stalenessMs: config.STALENESS_MS,
   }
@@ -119,7 +124,11 @@ export default {
     try {
       return await app.fetch(request, { ...environment, sql }, execution as never)
     } finally {
-      execution.waitUntil(tell(sql, environment.JOBS).finally(() => sql.end({ timeout: 5 })))
+      execution.waitUntil(
+        tell(sql, environment.JOBS)
+          .then(() => app.metering.flushIfDue(sql))
+          .finally(() => sql.end({ timeout: 5 })),
+      )
     }
   },
 
@@ -152,6 +161,14 @@ export default {
       await installSchedules(sql, app.jobs.schedules)
       await runSchedules({ ...options, holder: options.taker.worker, wake: () => {} })
       await sweepJobs(sql)
+      await app.metering.flush(sql)
+      await upsertWorker(sql, {
+        id: options.taker.worker,
+        runtime: 'workers',
+        version: 'worker',
+        startedAt: new Date().toISOString(),
+        queues: Object.fromEntries(config.JOB_QUEUES.map((queue) => [queue, { slots: 1 }])),
+      })
       if (environment.JOBS) await dispatchToCloudflare(sql, environment.JOBS, config.JOB_QUEUES)
       else await workFor(options, { queues: config.JOB_QUEUES, boxMs: BOX_MS })
     } finally {

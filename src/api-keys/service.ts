@@ -152,18 +152,22 @@ export const getApiKey = (context: Context, { id }: OneApiKey) =>
 
 /** Revokes a key: its next request is refused. The row stays, so that the log's names mean something. */
 export const deleteApiKey = (context: Context, { id }: OneApiKey) =>
-  changeOrganization(context, async (tx, organizationId) => {
-    const before = await requireApiKey(tx, organizationId, id)
-    refuseStale(context, before.version)
-    await repository.revokeApiKey(tx, organizationId, id)
-    const after = await requireApiKey(tx, organizationId, id)
-    await recordChange(tx, context, {
-      event: 'api-key.revoked',
-      resource: `api-key:${id}`,
-      before,
-      after,
-    })
-  })
+  changeOrganization(
+    context,
+    async (tx, organizationId) => {
+      const before = await requireApiKey(tx, organizationId, id)
+      refuseStale(context, before.version)
+      await repository.revokeApiKey(tx, organizationId, id)
+      const after = await requireApiKey(tx, organizationId, id)
+      await recordChange(tx, context, {
+        event: 'api-key.revoked',
+        resource: `api-key:${id}`,
+        before,
+        after,
+      })
+    },
+    { shrinks: true },
+  )
 
 /**
  * Gives a key a new secret. Who sees it can act as the key, so the caller must hold what the key holds, and a personal

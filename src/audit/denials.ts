@@ -79,11 +79,12 @@ const recordDenial = (
   context: Pick<Context, 'sql'> & Recorded,
   { code, permission, count }: Denial,
 ) =>
-  inPlatform(context.sql, (tx) =>
-    writeEvent(tx, context, 'denied', {
+  inPlatform(context.sql, async (tx) => {
+    const { written } = await writeEvent(tx, context, 'denied', {
       event: 'access.denied',
       resource: `access:${permission ?? code}`,
       reason: code,
       count,
-    }),
-  )
+    })
+    await written
+  })

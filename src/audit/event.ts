@@ -30,7 +30,8 @@ const withoutSecrets = (name: string, value: unknown) =>
 export type Recorded = Pick<Context, 'actor' | 'auditKey' | 'now' | 'organizationId' | 'requestId'>
 
 /**
- * Writes one event and answers where the organization and the platform stand.
+ * Writes one event and answers where the organization and the platform stand; `written` is to be awaited, beside whatever
+ * else goes to the database then.
  *
  * The body is text and its exact bytes are hashed (leaf of RFC 6962: SHA-256 of 0x00 ‖ body) and authenticated with a key
  * that is not in the database, so that an edit shows before the log is sealed, too.
@@ -61,7 +62,8 @@ export const writeEvent = async (
     withoutSecrets,
   )
   const leaf = await leafOf(body)
-  await repository.insertEvent(tx, {
+  const authenticator = await mac(context.auditKey, authenticated(log, id, leaf))
+  const written = repository.insertEvent(tx, {
     log,
     id,
     organizationId: context.organizationId || null,
@@ -77,10 +79,10 @@ export const writeEvent = async (
     revision: reached,
     body,
     leaf,
-    mac: await mac(context.auditKey, authenticated(log, id, leaf)),
+    mac: authenticator,
     macKeyId: context.auditKey.id,
   })
-  return { id, revision, platformRevision }
+  return { id, revision, platformRevision, written }
 }
 
 const encoder = new TextEncoder()

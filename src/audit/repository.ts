@@ -25,6 +25,14 @@ export type AuditEventRow = {
 export const insertEvent = (tx: Transaction, event: AuditEventRow) =>
   tx`insert into audit_events ${tx(event as never)}`
 
+/** An event as its exact text. */
+export const findEventBody = async (tx: Queryable, log: string, id: string) => {
+  const [found] = await tx<
+    { body: string }[]
+  >`select body from audit_events where log = ${log} and id = ${id}`
+  return found!.body
+}
+
 /** Where the organization (or the platform) and the platform stand inside this transaction. */
 export const findRevision = async (tx: Queryable, log: string) => {
   const [row] = await tx<{ revision: number | null; platformRevision: number }[]>`

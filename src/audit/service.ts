@@ -4,6 +4,7 @@ import { type Change, writeEvent } from './event.ts'
 
 export { createDenials, type Denials } from './denials.ts'
 export type { Change } from './event.ts'
+export { findEventBody } from './repository.ts'
 
 /**
  * Call after the change, inside its transaction: the event, the change and the jobs that tell others of it commit
@@ -14,8 +15,9 @@ export const recordChange = async (
   context: Context,
   change: Change,
 ): Promise<{ revision: string }> => {
-  const { id, revision, platformRevision } = await writeEvent(tx, context, 'success', change)
-  await context.outgoing.recorded(tx, context, { id, ...change })
+  const event = await writeEvent(tx, context, 'success', change)
+  const { id, revision, platformRevision, written } = event
+  await Promise.all([written, context.outgoing.recorded(tx, context, { id, ...change })])
   context.revision = revisionToken(context.organizationId, revision ?? 0, platformRevision)
   return { revision: context.revision }
 }

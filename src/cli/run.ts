@@ -9,6 +9,7 @@ import { checkCommand, explainCommand } from './check.ts'
 import { exportCommand } from './export.ts'
 import { CommandError } from './failure.ts'
 import { importCommand } from './import.ts'
+import { jobsCommand } from './jobs.ts'
 import { keysCommand } from './keys.ts'
 import { migrateCommand } from './migrate.ts'
 import { policyCommand } from './policy.ts'
@@ -26,6 +27,7 @@ const program = () =>
     .addCommand(explainCommand())
     .addCommand(importCommand())
     .addCommand(exportCommand())
+    .addCommand(jobsCommand())
     .addCommand(keysCommand())
     .addCommand(policyCommand())
 

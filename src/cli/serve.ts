@@ -30,6 +30,9 @@ export const bannerOf = (running: Running): string => {
   return `${lines.join('\n')}\n`
 }
 
+/** Milliseconds that connections get to close by themselves once everything is done. */
+const LINGER_MS = 1000
+
 /** `latchkey serve`: runs until it is told to stop, then finishes what is in flight. */
 export const serveCommand = () =>
   new Command('serve')
@@ -41,4 +44,6 @@ export const serveCommand = () =>
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
       })
       await running.stop()
+      // All is written and let go of. A driver that waits for a server which is away must not keep the process.
+      setTimeout(() => process.exit(), LINGER_MS).unref()
     })

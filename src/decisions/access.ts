@@ -3,11 +3,12 @@ import type { Engine } from '../engine/engine.ts'
 import type { Access, Actor, Held } from '../platform/context.ts'
 import { type Ask, decide, decideBeforeLines, questionOf, splitPermission } from './decide.ts'
 import type { OrganizationState, PlatformState, Policies } from './policies.ts'
+import { keptOutBy } from './security.ts'
 
 /** The server authorizes its own API with its own engine: what `permit` and the grant ceiling ask. */
 export const createAccess = (
   policies: Policies,
-  { selfService }: { selfService: boolean },
+  { selfService, defaultPlan }: { selfService: boolean; defaultPlan: string },
 ): Access => {
   const { engine } = policies
   return {
@@ -22,9 +23,17 @@ export const createAccess = (
       const state = await policies.find(context.sql, organizationId)
       if (!state) return false
       const held = { permission, place: { organizationId, workspaceId } }
-      if (isClosed(state) && isOwner(state, context.actor))
+      if (keptOutBy(state.security, context, nowMs))
+        return isOperatorWith(engine, state, context.actor, permission, nowMs)
+      if (isClosed(state) && isOwner(state, context.actor) && isOpenToOwners(permission))
         return holds(engine, opened(state), context.actor, held, nowMs)
       return holds(engine, state, context.actor, held, nowMs)
+    },
+    keptOut: async (context, organizationId, { sparesOperators } = { sparesOperators: true }) => {
+      const state = await policies.find(context.sql, organizationId)
+      if (!state || (sparesOperators && isOfPlatform(engine, state, context.actor)))
+        return undefined
+      return keptOutBy(state.security, context, context.now().getTime())
     },
     isClosed: async (context, organizationId) => {
       const state = await policies.find(context.sql, organizationId)
@@ -49,6 +58,7 @@ export const createAccess = (
     workspaceId: async (context, reference) =>
       (await policies.find(context.sql, context.organizationId))?.workspaces.get(reference)?.id,
     selfService,
+    defaultPlan,
     changed: policies.changed,
   }
 }
@@ -72,6 +82,21 @@ export const mayAsk = (
   nowMs: number,
 ) => holds(engine, state, actor, { permission, place: { organizationId: state.id } }, nowMs)
 
+/** Whether an actor holds a permission on the platform, so that no setting of an organization keeps it out. */
+export const isOperatorWith = (
+  engine: Engine,
+  { platform }: OrganizationState,
+  actor: Actor,
+  permission: string,
+  nowMs: number,
+) =>
+  subjectsOf(actor).every((subject) =>
+    holdsOnPlatform(engine, platform, subject, permission, nowMs),
+  )
+
+const isOfPlatform = (engine: Engine, { platform }: OrganizationState, { subject }: Actor) =>
+  engine.holdsOnPlatform(platform.policy, subject)
+
 /** Whose permissions count for an actor: a restricted personal key holds what both it and its member hold. */
 const subjectsOf = ({ subject, restrictedTo }: Actor) =>
   restrictedTo === null ? [subject] : [subject, restrictedTo]
@@ -84,6 +109,13 @@ const isOwner = (state: OrganizationState, { subject, restrictedTo }: Actor) => 
 /** Whether the organization's own people and keys are denied everything. */
 export const isClosed = ({ status }: OrganizationState) =>
   status === 'suspended' || status === 'pending_deletion'
+
+/** What the owners of a closed organization may look at: itself, its members, its bills. */
+const SHOWN_WHILE_CLOSED = new Set(['org:read', 'org:billing:view', 'org:usage:read'])
+
+/** Whether a permission counts for owners of a closed organization. What would change something is refused by its state. */
+const isOpenToOwners = (permission: string) =>
+  SHOWN_WHILE_CLOSED.has(permission) || !/:(?:read|explain|check)$/.test(permission)
 
 /** The organization as if it were open: its owners still read it and restore it. */
 const opened = (state: OrganizationState): OrganizationState =>

@@ -7,6 +7,7 @@ import type { Queryable, Sql, Transaction } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import { Problem } from '../platform/problem.ts'
+import { createAsked } from './asked.ts'
 import * as repository from './repository.ts'
 import {
   bytesOf,
@@ -286,6 +287,8 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     engine,
     /** Decisions so far, by code. */
     counts,
+    /** Decisions by organization and workspace, until they are taken and written down. */
+    asked: createAsked(),
     peek,
     /** The platform's policy if it can be answered from at once. */
     peekPlatform: () =>

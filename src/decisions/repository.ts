@@ -1,4 +1,5 @@
 import type { Queryable } from '../platform/db/connect.ts'
+import type { StoredSecurity } from './schema.ts'
 
 /** A role by what identifies it: its home (an organization's id or `platform`), scope and name. */
 export type RoleRow = [home: string, scope: Scope, name: string]
@@ -51,6 +52,8 @@ export type OrganizationRows = {
   id: string
   slug: string
   status: string
+  /** What the organization has set of its security settings. */
+  security: StoredSecurity
   revision: number
   workspaces: [id: string, slug: string][]
   members: MemberRow[]
@@ -106,7 +109,7 @@ export const findOrganization = async (
 ): Promise<OrganizationRows | undefined> => {
   const own = 'where organization_id = o.id'
   const [row] = await sql.unsafe<OrganizationRows[]>(
-    `select o.id, o.slug, o.status, o.revision,
+    `select o.id, o.slug, o.status, o.security, o.revision,
     ${list('json_build_array(id, slug)', `workspaces ${own}`)} as workspaces,
     ${list(MEMBER, `members ${own}`)} as members,
     ${list('json_build_array(slug, parent)', `teams ${own}`)} as teams,

@@ -1,6 +1,16 @@
 import * as v from 'valibot'
 import { PermissionKey, Reference, ResourceReference, Subject } from '../permissions/schema.ts'
 
+/** Seconds a person's sign-in lasts where the organization has set nothing else. */
+export const SESSION_TIMEOUT_SECONDS = 86_400
+
+/** An organization's security settings as it has set them; what is left out has its default. */
+export type StoredSecurity = {
+  requireMfa?: boolean
+  sessionTimeoutSeconds?: number
+  ipAllowList?: string[]
+}
+
 const Consistency = v.union(
   [
     v.picklist(['minimize_latency', 'full']),

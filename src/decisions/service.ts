@@ -2,7 +2,7 @@ import type { Engine } from '../engine/engine.ts'
 import { type Context, parseRevisionToken } from '../platform/context.ts'
 import { didYouMean } from '../platform/nearest.ts'
 import { organizationClosed, Problem, unprocessable } from '../platform/problem.ts'
-import { createAccess, isClosed, isKnownTo, mayAsk } from './access.ts'
+import { createAccess, isClosed, isKnownTo, isOperatorWith, mayAsk } from './access.ts'
 import { type Ask, type Decision, decide, decideBeforeLines, questionOf } from './decide.ts'
 import {
   type Consistency,
@@ -12,16 +12,18 @@ import {
   type PoliciesOptions,
 } from './policies.ts'
 import type { BatchCheck, CheckRequest } from './schema.ts'
+import { keptOutBy, refusedAddress } from './security.ts'
 import { traceOf } from './trace.ts'
 
 export type { Ask, Decision } from './decide.ts'
 export { refuseRepeated } from './defaults.ts'
 export type { OrganizationState, Policies } from './policies.ts'
+export { keptOutBy, securityOf } from './security.ts'
 
 /** Everything that decides, over one engine: policies in memory, and what the server asks of them for its own API. */
 export const openDecisions = (
   engine: Engine,
-  options: PoliciesOptions & { selfService: boolean },
+  options: PoliciesOptions & { selfService: boolean; defaultPlan: string },
 ) => {
   const policies = createPolicies(engine, options)
   return { policies, access: createAccess(policies, options) }
@@ -84,13 +86,16 @@ export const openTo = async (
 /** @throws Problem 404 for a caller that may not know of the organization, 403 for one that may not ask there */
 const refuseAsking = (
   { engine }: Policies,
-  { actor }: Context,
+  context: Context,
   state: OrganizationState,
   explain: boolean,
   nowMs: number,
 ) => {
+  const { actor } = context
   const permission = explain ? 'decision:explain' : 'decision:check'
   if (!isKnownTo(engine, actor, state)) throw notFound()
+  const keptOut = keptOutBy(state.security, context, nowMs)
+  if (keptOut && !isOperatorWith(engine, state, actor, permission, nowMs)) throw keptOut
   if (mayAsk(engine, actor, state, permission, nowMs)) return
   if (isClosed(state)) throw organizationClosed(permission)
   throw new Problem('forbidden', 'forbidden', `This needs the permission ${permission}.`, {
@@ -134,23 +139,43 @@ const refuseForeignToken = (state: OrganizationState, token: string) => {
     )
 }
 
-/** Decides one question, its names known, and counts the decision. */
+/**
+ * Decides one question, its names known, and counts the decision. What is allowed is still refused where the end user's
+ * address is not one of those the organization allows.
+ */
 export const evaluate = (
-  { engine, counts }: Policies,
+  { engine, counts, asked }: Policies,
   state: OrganizationState,
   ask: Ask,
   nowMs: number,
 ): Decision => {
-  const decision = decide(engine, state, ask, nowMs)
+  let decision = decide(engine, state, ask, nowMs)
+  if (state.security !== null && decision.allowed)
+    decision = elsewhere(engine, state, ask, nowMs) ?? decision
   counts[decision.code] = (counts[decision.code] ?? 0) + 1
+  asked.note(state, ask, decision.allowed)
   return decision
 }
+
+/** The refusal of an address; operators of the platform are where they are. */
+const elsewhere = (engine: Engine, state: OrganizationState, ask: Ask, nowMs: number) => {
+  const refusal = refusedAddress(state.security!, ask)
+  if (!refusal) return undefined
+  const actor = { ...NO_KEY, subject: ask.subject }
+  return isOperatorWith(engine, state, actor, ask.permission, nowMs) ? undefined : refusal
+}
+
+const NO_KEY = { apiKeyId: null, organizationId: null, restrictedTo: null }
+
+/** The organization for questions that are about anybody, wherever they are: what lists answer. */
+export const fromAnywhere = (state: OrganizationState): OrganizationState =>
+  state.security === null ? state : { ...state, security: null }
 
 /** Answers one question, its organization open to the caller. @throws Problem 422 for names that do not exist */
 export const answerTo = (
   policies: Policies,
   state: OrganizationState,
-  input: BatchCheck,
+  input: Omit<BatchCheck, 'organization'>,
   nowMs: number,
 ): Answer => {
   const ask = askOf(state, input)
@@ -174,7 +199,7 @@ const explained = (
 }
 
 /** The question with its names checked. @throws Problem 422 for a permission or a workspace that does not exist */
-const askOf = (state: OrganizationState, input: BatchCheck): Ask => {
+const askOf = (state: OrganizationState, input: Omit<BatchCheck, 'organization'>): Ask => {
   const { permission, resource } = input
   if (!state.platform.permissions.has(permission))
     throw unprocessable(

@@ -18,6 +18,7 @@ import type {
   Scope,
 } from './repository.ts'
 import * as repository from './repository.ts'
+import { type Security, securityOf } from './security.ts'
 
 /** What all organizations share, compiled. */
 export type PlatformState = {
@@ -48,6 +49,8 @@ export type OrganizationState = {
   readonly id: string
   slug: string
   status: string
+  /** null where nothing is set. */
+  readonly security: Security | null
   revision: number
   platform: PlatformState
   policy: OrganizationPolicy
@@ -102,6 +105,7 @@ export const compileOrganization = async (
   id: rows.id,
   slug: rows.slug,
   status: rows.status,
+  security: securityOf(rows.security),
   revision: rows.revision,
   platform,
   policy: await engine.compileOrganization(

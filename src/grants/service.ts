@@ -8,7 +8,12 @@ import {
 import { getScopes, requireResourceType } from '../permissions/service.ts'
 import type { Ceiling, Context, Held } from '../platform/context.ts'
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
-import { changeOrganization, inOrganization, inPlatform } from '../platform/db/transaction.ts'
+import {
+  changeOrganization,
+  inOrganization,
+  inPlatform,
+  refuseUnlessActive,
+} from '../platform/db/transaction.ts'
 import type { Violations } from '../platform/db/violation.ts'
 import { newId } from '../platform/id.ts'
 import { positionOf, toPage } from '../platform/page.ts'
@@ -268,12 +273,18 @@ export const patchGrant = (context: Context, { id, ...patch }: PatchGrant) =>
   })
 
 export const deleteGrant = (context: Context, { id }: OneGrant) =>
-  changeOrganization(context, async (tx, organizationId) => {
-    const ceiling = await ceilingOf(context, tx)
-    const grant = await requireGrant(tx, organizationId, id)
-    refuseStale(context, grant.version)
-    await endWithin(context, tx, { organizationId, ceiling, grant })
-  })
+  changeOrganization(
+    context,
+    async (tx, organizationId) => {
+      const ceiling = await ceilingOf(context, tx)
+      const grant = await requireGrant(tx, organizationId, id)
+      refuseStale(context, grant.version)
+      // The end of a denial is no shrinking.
+      if (grant.effect === 'deny') await refuseUnlessActive(tx, organizationId)
+      await endWithin(context, tx, { organizationId, ceiling, grant })
+    },
+    { shrinks: true },
+  )
 
 /** Ends one grant inside a change that may end more. */
 const endWithin = async (

@@ -11,6 +11,7 @@ import { Problem } from '../platform/problem.ts'
 import { resourceViolations } from '../resources/service.ts'
 import { roleViolations } from '../roles/service.ts'
 import { teamViolations } from '../teams/service.ts'
+import { isLimitReached } from '../usage/service.ts'
 import { workspaceViolations } from '../workspaces/service.ts'
 import { type Lists, parseObjects } from './document.ts'
 import { createFaults, importInvalid } from './faults.ts'
@@ -123,7 +124,8 @@ const namingFaults =
       await work()
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-      if (error instanceof Problem || !REFUSED_ROWS.test(code)) throw error
+      // A full organization is no fault of the document.
+      if (error instanceof Problem || isLimitReached(error) || !REFUSED_ROWS.test(code)) throw error
       log.warn({ requestId, kind, err: error }, 'an import was refused by the database')
       const detail = problemOfViolation(error, VIOLATIONS)?.detail
       throw importInvalid([

@@ -61,6 +61,24 @@ export const upsertMember = async (
   return row!.created
 }
 
+/** Makes somebody a member who is not one yet; answers whether it did. */
+export const insertMember = async (
+  tx: Queryable,
+  member: { organizationId: string; subject: string; isOwner: boolean; source: string },
+) => {
+  const inserted =
+    await tx`insert into members ${tx(member)} on conflict do nothing returning 1 as inserted`
+  return inserted.length > 0
+}
+
+export const makeOwner = (tx: Queryable, organizationId: string, subject: string) => tx`
+  update members set is_owner = true, expires_at = null, version = version + 1
+  where organization_id = ${organizationId} and subject = ${subject} and not is_owner`
+
+export const endOwnership = (tx: Queryable, organizationId: string, subject: string) => tx`
+  update members set is_owner = false, version = version + 1
+  where organization_id = ${organizationId} and subject = ${subject}`
+
 export const deleteMember = (tx: Queryable, organizationId: string, subject: string) =>
   tx`delete from members where organization_id = ${organizationId} and subject = ${subject}`
 

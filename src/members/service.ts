@@ -7,7 +7,7 @@ import {
   requireHeld,
   requireOwnership,
 } from '../decisions/ceiling.ts'
-import type { Ceiling, Context } from '../platform/context.ts'
+import type { Actor, Ceiling, Context } from '../platform/context.ts'
 import type { Transaction } from '../platform/db/connect.ts'
 import { changeOrganization, inOrganization } from '../platform/db/transaction.ts'
 import type { Violations } from '../platform/db/violation.ts'
@@ -166,18 +166,24 @@ const resolveAll = async (
 
 /** Ends a membership with its grants, teams and personal keys. */
 export const deleteMember = (context: Context, { user }: { user: string }) =>
-  changeOrganization(context, (tx, organizationId) =>
-    removeMember(context, tx, organizationId, user),
+  changeOrganization(
+    context,
+    (tx, organizationId) => removeMember(context, tx, organizationId, user),
+    { shrinks: true },
   )
 
 /** Leaves an organization: everybody may, but not the last owner. */
 export const leaveOrganization = (context: Context) =>
-  changeOrganization(context, async (tx, organizationId) => {
-    const { subject, restrictedTo } = context.actor
-    const member = await repository.findMember(tx, organizationId, subject)
-    if (!member || restrictedTo !== null) throw notFound()
-    await endMembership(context, tx, organizationId, member)
-  })
+  changeOrganization(
+    context,
+    async (tx, organizationId) => {
+      const { subject, restrictedTo } = context.actor
+      const member = await repository.findMember(tx, organizationId, subject)
+      if (!member || restrictedTo !== null) throw notFound()
+      await endMembership(context, tx, organizationId, member)
+    },
+    { allowedWhile: ['active', 'read_only'] },
+  )
 
 const removeMember = async (
   context: Context,
@@ -212,6 +218,77 @@ const endMembership = async (
 export const requireMember = async (tx: Transaction, organizationId: string, user: string) => {
   const member = await repository.findMember(tx, organizationId, user)
   if (!member) throw unprocessable('member-unknown', '/user', 'Not a member of the organization.')
+}
+
+/** A membership with its flag, or nothing. */
+export const findMembership = (tx: Transaction, organizationId: string, subject: string) =>
+  repository.findMember(tx, organizationId, subject)
+
+/** Whether a membership counts at this moment. */
+export const isActive = ({ status, expiresAt }: MemberRow, nowMs: number): boolean =>
+  status === 'active' && (expiresAt === null || Date.parse(expiresAt) > nowMs)
+
+type Moved = {
+  organizationId: string
+  from: string
+  to: string
+  /** What the former owner gets, besides the roles it has. */
+  role: { home: string; scope: string; name: string } | null
+}
+
+/** Moves the flag of ownership from one member to another. Ceiling and consent are the caller's to keep. */
+export const moveOwnership = async (context: Context, tx: Transaction, moved: Moved) => {
+  const { organizationId, from, to, role } = moved
+  const before = new Map<string, StoredMember>()
+  for (const subject of [from, to])
+    before.set(subject, shown((await repository.findMember(tx, organizationId, subject))!))
+  await repository.makeOwner(tx, organizationId, to)
+  await repository.endOwnership(tx, organizationId, from)
+  const giver = { ...context, actor: { ...context.actor, subject: from } }
+  if (role) await giveRole(giver, tx, { organizationId, workspaceId: null, subject: from, role })
+  for (const subject of [to, from])
+    await recordChange(tx, context, {
+      event: 'member.updated',
+      resource: `member:${subject}`,
+      subject,
+      before: before.get(subject)!,
+      after: shown((await repository.findMember(tx, organizationId, subject))!),
+    })
+}
+
+type Admitted = {
+  organizationId: string
+  subject: string
+  isOwner: boolean
+  source: 'invitation' | 'domain'
+  /** Who gives the roles: not the one who is let in. */
+  giver: Actor
+  /** Roles that are added; what a member holds already stays. */
+  roles: readonly Omit<RoleAt, 'organizationId' | 'subject'>[]
+}
+
+/**
+ * Lets somebody in with roles; nothing is taken from one who is a member already. Whoever lets them in keeps the ceiling.
+ * @throws Problem 409 for a suspended member: being let in lifts no suspension
+ */
+export const admitMember = async (context: Context, tx: Transaction, admitted: Admitted) => {
+  const { organizationId, subject, isOwner, source } = admitted
+  const before = await repository.findMember(tx, organizationId, subject)
+  if (before?.status === 'suspended')
+    throw new Problem('conflict', 'member-suspended', 'The member is suspended.')
+  await repository.insertMember(tx, { organizationId, subject, isOwner, source })
+  if (isOwner) await repository.makeOwner(tx, organizationId, subject)
+  const giver = { ...context, actor: admitted.giver }
+  for (const each of admitted.roles) await giveRole(giver, tx, { organizationId, subject, ...each })
+  const member = shown((await repository.findMember(tx, organizationId, subject))!)
+  await recordChange(tx, context, {
+    event: before ? 'member.updated' : 'member.created',
+    resource: `member:${subject}`,
+    subject,
+    ...(before ? { before: shown(before) } : {}),
+    after: member,
+  })
+  return member
 }
 
 type RoleAt = {

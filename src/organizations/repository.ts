@@ -9,6 +9,7 @@ const COLUMNS = [
   'logo',
   'status',
   'statusReason',
+  'plan',
   'deleteAfter',
   'version',
   'createdAt',
@@ -17,7 +18,7 @@ const COLUMNS = [
 
 export const insertOrganization = (
   tx: Queryable,
-  organization: { id: string; slug: string; name: string; description: string },
+  organization: { id: string; slug: string; name: string; description: string; plan: string },
 ) => tx`insert into organizations ${tx(organization)}`
 
 export const insertOwner = (tx: Queryable, organizationId: string, subject: string) =>

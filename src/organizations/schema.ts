@@ -10,6 +10,7 @@ export const Organization = v.object({
   logo: v.nullable(v.string()),
   status: v.picklist(['active', 'read_only', 'suspended', 'pending_deletion']),
   statusReason: v.nullable(v.string()),
+  plan: v.string(),
   deleteAfter: v.nullable(v.string()),
   version: v.number(),
   createdAt: v.string(),

@@ -71,6 +71,7 @@ export const createOrganization = async (context: Context, input: CreateOrganiza
       slug,
       name: input.name,
       description: input.description,
+      plan: context.access.defaultPlan,
     })
     await repository.insertOwner(tx, id, owner)
     const organization = await repository.findOrganization(tx, id)

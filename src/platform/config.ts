@@ -1,5 +1,7 @@
 import * as v from 'valibot'
+import { type AddressRange, parseRange } from './address-range.ts'
 import { QUEUES, type QueueName } from './jobs/queue.ts'
+import { bytesOfAddress } from './public-address.ts'
 
 const text = v.pipe(v.string(), v.trim(), v.nonEmpty())
 const url = (...protocols: string[]) =>
@@ -44,6 +46,34 @@ const attributeNames = v.pipe(
   ),
 )
 
+const listed = v.pipe(
+  text,
+  v.transform((value) => value.split(',').map((each) => each.trim())),
+)
+
+const addressRanges = v.pipe(
+  listed,
+  v.array(v.string()),
+  v.check(
+    (ranges) => ranges.every((range) => parseRange(range)),
+    'must be addresses or ranges such as 10.0.0.0/8,fd00::/8',
+  ),
+  v.transform((ranges): readonly AddressRange[] => ranges.map((range) => parseRange(range)!)),
+)
+
+/** The address of a server without its port: `127.0.0.1:5353`, `[::1]:53`, `::1`. */
+const hostOfServer = (server: string) =>
+  /^\[([^\]]+)\](?::\d{1,5})?$/.exec(server)?.[1] ?? server.replace(/^([\d.]+):\d{1,5}$/, '$1')
+
+const dnsServers = v.pipe(
+  listed,
+  v.array(v.string()),
+  v.check(
+    (servers) => servers.every((server) => bytesOfAddress(hostOfServer(server))),
+    'must be IP addresses, with a port after a colon if it is not 53',
+  ),
+)
+
 const queueNames = v.pipe(
   text,
   v.transform((value) =>
@@ -69,6 +99,10 @@ const Settings = v.object({
   ),
   LATCHKEY_DEMO: v.optional(onOff, 'on'),
   SELF_SERVICE_ORGANIZATIONS: v.optional(onOff, 'on'),
+  DEFAULT_PLAN: v.optional(
+    v.picklist(['free', 'pro', 'enterprise', 'custom'], 'must be free, pro, enterprise or custom'),
+    'free',
+  ),
   JWT_ISSUER: v.optional(text),
   JWT_AUDIENCE: v.optional(text),
   JWT_JWKS_URL: v.optional(url('http:', 'https:')),
@@ -79,12 +113,17 @@ const Settings = v.object({
   POLICY_BYTES_MAX: v.optional(wholeNumber(1_000_000, 1_000_000_000_000), '1000000000'),
   STALENESS_MS: v.optional(wholeNumber(50, 60_000), '1000'),
   AUDIT_MAC_KEY: v.optional(hexKey),
-  ENCRYPTION_KEY: v.optional(
-    v.pipe(text, v.regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal digits')),
-  ),
+  DATA_KEY: v.optional(v.pipe(text, v.regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal digits'))),
   JOB_QUEUES: v.optional(queueNames, 'all'),
   JOB_POLL_MS: v.optional(wholeNumber(50, 60_000), '1000'),
+  SMTP_URL: v.optional(url('smtp:', 'smtps:')),
+  MAIL_FROM: v.optional(v.pipe(text, v.maxLength(300))),
+  INVITATION_URL: v.optional(
+    v.pipe(url('http:', 'https:'), v.includes('{token}', 'must have {token} in it')),
+  ),
   REDIS_QUEUE_URL: v.optional(url('redis:', 'rediss:')),
+  TRUSTED_PROXIES: v.optional(addressRanges),
+  DNS_SERVERS: v.optional(dnsServers),
   WEBHOOK_PRIVATE_ADDRESSES: v.optional(onOff, 'off'),
   NODE_ENV: v.optional(text),
 })
@@ -111,9 +150,11 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
   const jwt = [config.JWT_ISSUER, config.JWT_AUDIENCE, config.JWT_JWKS_URL]
   if (jwt.some(Boolean) && !jwt.every(Boolean))
     throw new ConfigError('JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL: set all three or none')
+  if (config.SMTP_URL && !config.MAIL_FROM)
+    throw new ConfigError('MAIL_FROM: required with SMTP_URL')
   if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.AUDIT_MAC_KEY)
     throw new ConfigError('AUDIT_MAC_KEY: required in production with DATABASE_URL')
-  if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.ENCRYPTION_KEY)
-    throw new ConfigError('ENCRYPTION_KEY: required in production with DATABASE_URL')
+  if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.DATA_KEY)
+    throw new ConfigError('DATA_KEY: required in production with DATABASE_URL')
   return config
 }

@@ -3,6 +3,7 @@ import type { SealKey } from './crypto/seal.ts'
 import type { Sql, Transaction } from './db/connect.ts'
 import type { QueueName } from './jobs/queue.ts'
 import type { Log } from './log.ts'
+import type { Problem } from './problem.ts'
 
 /** Who called our API. */
 export type Actor = {
@@ -14,6 +15,17 @@ export type Actor = {
   readonly organizationId: string | null
   /** A restricted personal key: what its member holds counts only where the key was given it too. */
   readonly restrictedTo: string | null
+  /** The address that the issuer of a person's token has verified, in lower case. */
+  readonly verifiedEmail?: string | undefined
+  /** How a person signed in; a key has no session. */
+  readonly session?: Session | undefined
+}
+
+/** What the issuer of a token says of the sign-in behind it. */
+export type Session = {
+  /** When the person signed in, or, where that is not said, when the token was made; null where neither is. */
+  readonly sinceMs: number | null
+  readonly isMultiFactor: boolean
 }
 
 /** Where a permission is asked. */
@@ -48,6 +60,16 @@ export type Access = {
   permits(context: Context, permission: string, place: Place): Promise<boolean>
   /** Whether the organization is suspended or about to be deleted, so that all its own people and keys are refused. */
   isClosed(context: Context, organizationId: string): Promise<boolean>
+  /**
+   * Why the organization's security settings keep the caller out: address, second factor, age of the session. Operators of
+   * the platform are spared, because their permissions come from elsewhere (what an organization gave them does not count
+   * then), unless what they ask for is nothing of an operator.
+   */
+  keptOut(
+    context: Context,
+    organizationId: string,
+    options?: { sparesOperators: boolean },
+  ): Promise<Problem | undefined>
   /** Whether the actor has anything to do with the organization, so that it may know that it exists. */
   knows(context: Context, organizationId: string): Promise<boolean>
   /** What the actor holds itself, at the revision the transaction sees. Asked before anything is changed. */
@@ -56,9 +78,19 @@ export type Access = {
   workspaceId(context: Context, reference: string): Promise<string | undefined>
   /** Whether any person may create an organization. */
   readonly selfService: boolean
+  /** The plan an organization starts on. */
+  readonly defaultPlan: string
   /** Called after a commit, so that the next question sees it. `platform` for the platform itself. */
   changed(organizationId: string): void
 }
+
+/** Access that is bounded by nobody's permissions: of the server itself, which holds the database. */
+export const unbounded = (access: Access): Access => ({
+  ...access,
+  permits: async () => true,
+  keptOut: async () => undefined,
+  ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),
+})
 
 /** What was written to the log about a change, as it is told to others. */
 export type RecordedEvent = {
@@ -89,6 +121,8 @@ export type Context = {
   readonly organizationId: string
   readonly requestId: string
   readonly now: () => Date
+  /** Where the caller is; answers undefined where that cannot be known. Left out where nobody calls, as in a job. */
+  readonly address?: (() => string | undefined) | undefined
   /** What `If-Match` named; undefined without the header. */
   readonly ifMatch?: number | undefined
   /** What `Idempotency-Key` named, with a hash of the request it came with. */

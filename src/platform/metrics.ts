@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client'
+import { createJobMetrics } from './jobs/metrics.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -34,6 +35,7 @@ export const createMetrics = () => {
       organizations.set(size.organizations)
       policyBytes.set(size.bytes)
     },
+    jobs: createJobMetrics(registers),
     differences: new Counter({
       name: 'latchkey_engine_differences_total',
       help: 'Questions that the index and Casbin decided differently (ENGINE_VERIFY)',

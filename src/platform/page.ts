@@ -26,11 +26,12 @@ export const pageOf = <Item extends v.GenericSchema>(item: Item) =>
 export const toPage = <Item>(rows: Item[], limit: number, positionOf: (item: Item) => string) => {
   const items = rows.slice(0, limit)
   const last = items.at(-1)
-  const nextCursor = rows.length > limit && last ? encodeCursor(positionOf(last)) : null
+  const nextCursor = rows.length > limit && last ? cursorAt(positionOf(last)) : null
   return { items, nextCursor }
 }
 
-const encodeCursor = (position: string) =>
+/** The cursor of a position: what comes after it is next. */
+export const cursorAt = (position: string): string =>
   btoa(String.fromCharCode(...new TextEncoder().encode(position)))
     .replaceAll('+', '-')
     .replaceAll('/', '_')

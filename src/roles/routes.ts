@@ -11,9 +11,19 @@ import {
   OneRole,
   PutRole,
   Role,
+  RoleComparison,
   RoleHistory,
+  TwoRoles,
 } from './schema.ts'
-import { copyRole, deleteRole, getRole, listHistory, listRoles, putRole } from './service.ts'
+import {
+  compareRoles,
+  copyRole,
+  deleteRole,
+  getRole,
+  listHistory,
+  listRoles,
+  putRole,
+} from './service.ts'
 
 /** Mounted at /v1/organizations/:organization/roles. */
 export const roleRoutes = router()
@@ -33,6 +43,13 @@ export const roleRoutes = router()
       const role = await getRole(c.var.context, c.req.valid('param'))
       return c.json(role, 200, etag(role))
     },
+  )
+  .get(
+    '/:name/compare/:other',
+    permit('role:read'),
+    answers(200, RoleComparison, 'What two roles give, side by side'),
+    validate('param', TwoRoles),
+    async (c) => c.json(await compareRoles(c.var.context, c.req.valid('param'))),
   )
   .put(
     '/:name',

@@ -56,6 +56,19 @@ export type DeleteRole = v.InferOutput<typeof DeleteRole> & v.InferOutput<typeof
 export const CopyRole = v.strictObject({ name: RoleName, description: v.optional(Description) })
 export type CopyRole = { source: string } & v.InferOutput<typeof CopyRole>
 
+const Compared = v.array(v.object({ permission: v.string(), condition: v.nullable(v.string()) }))
+/** Two roles as sets of what they give, inherited permissions included: by sets, never by names or by position. */
+export const RoleComparison = v.object({
+  onlyLeft: Compared,
+  onlyRight: Compared,
+  both: Compared,
+  /** Which of the two gives no more than the other. */
+  relation: v.picklist(['equal', 'left-within-right', 'right-within-left', 'neither']),
+})
+export type RoleComparison = v.InferOutput<typeof RoleComparison>
+export const TwoRoles = v.object({ name: RoleName, other: RoleName })
+export type TwoRoles = v.InferOutput<typeof TwoRoles>
+
 export const RoleHistory = v.object({
   event: v.string(),
   at: v.string(),

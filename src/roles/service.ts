@@ -22,7 +22,16 @@ import * as repository from './repository.ts'
 
 export { type Pack, readPack } from './packs.ts'
 
-import type { CopyRole, DeleteRole, ListHistory, ListRoles, PutRole, Role } from './schema.ts'
+import type {
+  CopyRole,
+  DeleteRole,
+  ListHistory,
+  ListRoles,
+  PutRole,
+  Role,
+  RoleComparison,
+  TwoRoles,
+} from './schema.ts'
 
 /** What the database refuses about roles. */
 export const roleViolations: Violations = {
@@ -82,6 +91,44 @@ export const getRole = (context: Context, { name }: { name: string }) =>
   inOrganization(context, async (tx, organizationId) =>
     withoutHome(await requireRole(tx, organizationId, name)),
   )
+
+/** What two roles give, side by side, with all they inherit. */
+export const compareRoles = (
+  context: Context,
+  { name, other }: TwoRoles,
+): Promise<RoleComparison> =>
+  inOrganization(context, async (tx, organizationId) => {
+    const [left, right] = [
+      await givenBy(tx, organizationId, name),
+      await givenBy(tx, organizationId, other),
+    ]
+    const onlyLeft = [...left].filter(([key]) => !right.has(key)).map(([, each]) => each)
+    const onlyRight = [...right].filter(([key]) => !left.has(key)).map(([, each]) => each)
+    const both = [...left].filter(([key]) => right.has(key)).map(([, each]) => each)
+    return { onlyLeft, onlyRight, both, relation: relationOf(onlyLeft.length, onlyRight.length) }
+  })
+
+const relationOf = (onlyLeft: number, onlyRight: number): RoleComparison['relation'] =>
+  onlyLeft === 0
+    ? onlyRight === 0
+      ? 'equal'
+      : 'left-within-right'
+    : onlyRight === 0
+      ? 'right-within-left'
+      : 'neither'
+
+/** What a role gives, by permission and condition, in the order of the permissions. */
+const givenBy = async (tx: Queryable, organizationId: string, name: string) => {
+  const { home, scope, name: exact } = await requireRole(tx, organizationId, name)
+  const held = await permissionsOfRole(tx, [home, scope, exact])
+  const sorted = [...held].sort((a, b) => (a.permission < b.permission ? -1 : 1))
+  return new Map(
+    sorted.map(({ permission, condition }) => [
+      JSON.stringify([permission, condition]),
+      { permission, condition },
+    ]),
+  )
+}
 
 const requireRole = async (tx: Queryable, organizationId: string, name: string) => {
   const found = await repository.findRoles(tx, organizationId, name)

@@ -149,3 +149,16 @@ test('revokes racing checks on the same node: never an allow after the answer (2
   }
   expect(stale).toBe(0)
 })
+
+test('a change on one node right after the platform changed on another is tried again, not failed', async () => {
+  const { path } = await prepared()
+  for (let round = 0; round < 20; round++) {
+    await reader.call(`PUT ${path}/members/carol`, { roles: [] })
+    const key = `wand:wave${round}`
+    expect((await writer.call('POST /v1/permissions', { key, scope: 'workspace' })).status).toBe(
+      201,
+    )
+    const { status } = await reader.call(`PUT ${path}/members/carol`, { roles: ['viewer'] })
+    expect([round, status]).toEqual([round, 200])
+  }
+})

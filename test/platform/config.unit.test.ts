@@ -9,6 +9,7 @@ describe('settings', () => {
       DATA_DIR: './data',
       LATCHKEY_DEMO: true,
       SELF_SERVICE_ORGANIZATIONS: true,
+      DEFAULT_PLAN: 'free',
       LOG_LEVEL: 'info',
       ENGINE_VERIFY: 'off',
       STALENESS_MS: 1000,
@@ -35,6 +36,7 @@ describe('settings', () => {
     ['LATCHKEY_ADMIN_KEY', 'hunter2'],
     ['LATCHKEY_DEMO', 'yes'],
     ['SELF_SERVICE_ORGANIZATIONS', 'true'],
+    ['DEFAULT_PLAN', 'hunter2'],
     ['JWT_JWKS_URL', 'ftp://hunter2'],
     ['PUBLIC_URL', 'hunter2'],
     ['LOG_LEVEL', 'loud'],
@@ -44,6 +46,11 @@ describe('settings', () => {
     ['AUDIT_MAC_KEY', 'hunter2'],
     ['AUDIT_MAC_KEY', 'ab'.repeat(31)],
     ['STORED_ONLY_ATTRIBUTES', 'hunter2'],
+    ['TRUSTED_PROXIES', 'hunter2'],
+    ['TRUSTED_PROXIES', '10.0.0.0/8,'],
+    ['TRUSTED_PROXIES', '10.0.0.1/8'],
+    ['DNS_SERVERS', 'hunter2'],
+    ['DNS_SERVERS', '127.0.0.1:x'],
   ])('refuse %s=%s by name, and never repeat the value', (name, value) => {
     const read = () => readConfig({ [name]: value })
     expect(read).toThrow(ConfigError)
@@ -65,12 +72,21 @@ describe('settings', () => {
   test('in production with a database server name the keys of the log and of secrets', () => {
     const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://host/db' }
     expect(() => readConfig(production)).toThrow('AUDIT_MAC_KEY: required in production')
-    const keys = { AUDIT_MAC_KEY: 'ab'.repeat(32), ENCRYPTION_KEY: 'cd'.repeat(32) }
-    expect(() => readConfig({ ...production, ...keys, ENCRYPTION_KEY: undefined })).toThrow(
-      'ENCRYPTION_KEY: required in production',
+    const keys = { AUDIT_MAC_KEY: 'ab'.repeat(32), DATA_KEY: 'cd'.repeat(32) }
+    expect(() => readConfig({ ...production, ...keys, DATA_KEY: undefined })).toThrow(
+      'DATA_KEY: required in production',
     )
     expect(readConfig({ ...production, ...keys }).NODE_ENV).toBe('production')
     expect(readConfig({ NODE_ENV: 'production' }).NODE_ENV).toBe('production')
+  })
+
+  test('list proxies and servers', () => {
+    const { TRUSTED_PROXIES, DNS_SERVERS } = readConfig({
+      TRUSTED_PROXIES: '10.0.0.0/8, fd00::/8,192.0.2.1',
+      DNS_SERVERS: '127.0.0.1:5353, [::1]:53, ::1,192.0.2.1',
+    })
+    expect(TRUSTED_PROXIES?.map(({ bits }) => bits)).toEqual([8, 8, 32])
+    expect(DNS_SERVERS).toEqual(['127.0.0.1:5353', '[::1]:53', '::1', '192.0.2.1'])
   })
 
   test('list attributes by entity', () => {

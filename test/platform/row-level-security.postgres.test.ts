@@ -24,13 +24,31 @@ const OWNED: Record<string, string> = {
   job_attempts: 'organization_id',
   job_turns: 'tenant',
   job_minutes: 'tenant',
+  webhooks: 'organization_id',
+  webhook_deliveries: 'organization_id',
+  invitations: 'organization_id',
+  invitation_roles: 'organization_id',
+  limit_overrides: 'organization_id',
+  usage: 'organization_id',
+  usage_reports: 'organization_id',
+  usage_reservations: 'organization_id',
+  usage_points: 'organization_id',
+  ownership_offers: 'organization_id',
+  organization_domains: 'organization_id',
 }
 /** What everybody may read: what all organizations share. */
-const CATALOG = ['permissions', 'platform', 'resource_types']
+const CATALOG = ['meters', 'permissions', 'plan_limits', 'plans', 'platform', 'resource_types']
 /** What no request reads inside an organization. */
 const CLOSED = [
   ...['schema_migrations', 'slug_tombstones', 'leases'],
-  ...['job_effects', 'job_queues', 'job_schedules', 'job_slots', 'job_workers'],
+  ...[
+    'job_effects',
+    'job_queues',
+    'job_reconciliations',
+    'job_schedules',
+    'job_slots',
+    'job_workers',
+  ],
 ]
 
 let server: TestServer
@@ -193,6 +211,14 @@ describe('columns', () => {
     ['organizations', 'status_reason', "'x'"],
     ['organizations', 'id', 'id'],
     ['organizations', 'created_at', 'now()'],
+    ['organizations', 'plan', "'custom'"],
+    ['usage', 'used', '0'],
+    ['usage', 'reserved', '0'],
+    ['usage_reports', 'amount', '1'],
+    ['usage_reservations', 'amount', '1'],
+    ['usage_reservations', 'reserved_at', 'now()'],
+    ['limit_overrides', 'value', 'null'],
+    ['plan_limits', 'value', 'null'],
     ['resources', 'suspended_because', 'null'],
     ['resources', 'created_at', 'now()'],
     ['platform', 'revision', '9'],

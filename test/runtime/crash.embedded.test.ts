@@ -30,6 +30,7 @@ const serve = async (settings: Record<string, string> = {}) => {
       PORT: '0',
       LOG_LEVEL: 'error',
       LATCHKEY_ADMIN_KEY: KEY,
+      DEFAULT_PLAN: 'custom',
       ...settings,
     },
   })

@@ -110,3 +110,21 @@ test('a cron trigger runs what is due by the clock', async () => {
     await node.sql`select actor from audit_events where log = ${id} and event = 'grant.expired'`
   expect(event).toEqual({ actor: 'service:latchkey' })
 })
+
+test('counts in workerd what is asked there, and adds it to what other nodes count', async () => {
+  const { path, slug } = await node.newOrganization()
+  const question = { organization: slug, subject: 'user:alice', permission: 'scenario:delete' }
+  let asked = 0
+  const counted = async () => {
+    await ask(question)
+    asked++
+    const { body } = await node.call(`GET ${path}/analytics?metrics=checks`)
+    return body.items[0]?.value ?? 0
+  }
+  await node.call('POST /check', question)
+  await node.metering.flush(node.sql)
+  // What an isolate counted is written down with a later request.
+  await until(async () => (await counted()) > 3)
+  const { body } = await node.call(`GET ${path}/analytics?metrics=checks`)
+  expect(body.items[0].value).toBeLessThanOrEqual(asked + 1)
+})

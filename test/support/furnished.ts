@@ -26,6 +26,18 @@ export const furnish = async (server: TestServer) => {
     { subject: 'user:bob', permission: 'scenario:delete' },
     idempotencyKey,
   )
+  const hook = { url: 'https://hooks.example.com/all' }
+  const webhook = await make(`POST ${path}/webhooks`, hook)
+  await make(`POST ${path}/webhooks/${webhook.id}/test`)
+  await make(`POST ${path}/invitations`, { email: 'zoe@example.com', roles: ['viewer'] })
+  await make(`POST ${path}/domains`, { domain: `${organization.slug}.example` })
+  // Only an owner offers ownership, and none of them is here.
+  await server.sql`insert into ownership_offers (organization_id, offered_by, offered_to, expires_at)
+    values (${organization.id}, 'user:alice', 'user:bob', now() + interval '7 days')`
+  const report = { meter: 'executions', amount: 1 }
+  await make(`POST ${path}/usage`, report, idempotencyKey)
+  await make(`POST ${path}/usage/reservations`, { ...report, expiresInSeconds: 60 })
+  await make(`PUT ${path}/limits`, { limits: { maxTemplates: 9 }, reason: 'a test' })
   await furnishJobs(server, organization.id)
   return {
     ...organization,

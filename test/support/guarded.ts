@@ -10,6 +10,14 @@ import { accountOf } from './installed.ts'
 /** A server that runs for the tests: how to end it, its process, and its folder. */
 export type Guarded = { pid: number; folder: string; port: number; stop: () => Promise<void> }
 
+/** A server that may be broken: it keeps its folder and its port, and comes back. */
+export type Breakable = Guarded & {
+  /** Sends a signal to the server itself, as it runs now. */
+  signal: (name: NodeJS.Signals) => Promise<void>
+  /** Ends the server with a signal, leaves it away for a while, and resolves when it is ready again. */
+  restart: (name: NodeJS.Signals, awayMs?: number) => Promise<void>
+}
+
 type Launch = {
   name: string
   /** Whom to run as when we are root; servers refuse root, or are safer without it. */
@@ -38,6 +46,51 @@ done
 kill -s KILL "$server" 2>/dev/null
 rm -rf "$folder" || { sleep 1; rm -rf "$folder"; }
 `
+
+// Once there is a file `again`, the server is started again whenever it ends; while there is a file `held`, later.
+const AGAIN = `
+signal=$1; shift
+trap 'kill -s "$signal" "$server"; kill -s CONT "$server"; wait "$server"; exit' TERM
+while :; do
+  "$@" &
+  server=$!
+  echo "$server" > server.pid
+  wait "$server"
+  [ -e again ] || exit 1
+  while [ -e held ]; do sleep 0.02; done
+done 2>/dev/null
+`
+
+/** Starts a server like `startGuarded` does, that tests may kill, freeze and restart. */
+export const startBreakable = async (launch: Launch): Promise<Breakable> => {
+  const { command, ready, stopSignal } = launch
+  const server = await startGuarded({
+    ...launch,
+    command: (folder, port) => ['bash', '-c', AGAIN, 'again', stopSignal, ...command(folder, port)],
+    stopSignal: 'TERM',
+  })
+  const { folder, port } = server
+  await writeFile(join(folder, 'again'), '')
+  const pidNow = async () => Number(await readFile(join(folder, 'server.pid'), 'utf8'))
+  const signal = async (name: NodeJS.Signals) => void process.kill(await pidNow(), name)
+  return {
+    ...server,
+    signal,
+    restart: async (name, awayMs = 0) => {
+      const before = await pidNow()
+      await writeFile(join(folder, 'held'), '')
+      process.kill(before, name)
+      while (isAlive(before)) await sleep(10)
+      await sleep(awayMs)
+      await rm(join(folder, 'held'))
+      const deadline = Date.now() + (launch.readyMsMax ?? 30_000)
+      while ((await pidNow()) === before || !(await ready(folder, port))) {
+        if (Date.now() > deadline) throw new Error(`${launch.name} did not come back.`)
+        await sleep(20)
+      }
+    },
+  }
+}
 
 /** Starts a server on a free port of 127.0.0.1, in a temporary folder of its own. */
 export const startGuarded = async (launch: Launch, attempts = 3): Promise<Guarded> => {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { globSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { startGuarded } from './guarded.ts'
+import { type Breakable, startBreakable } from './guarded.ts'
 import { canInstall, installPackage, onPath } from './installed.ts'
 import { type Provided, skipped } from './provided.ts'
 
@@ -19,6 +19,16 @@ export const providePostgres = async (): Promise<Provided> => {
   const { port, stop, password } = await startPostgres(found.folder)
   const how = `PostgreSQL ${found.version} of ${found.folder}`
   return { url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`, stop, how }
+}
+
+/** A PostgreSQL server of its own, for tests that crash one; later settings count. */
+export const startOwnPostgres = async (
+  settings: readonly string[] = [],
+): Promise<(Breakable & { url: string }) | { skip: string }> => {
+  const found = findBinaries() ?? (await install())
+  if (typeof found === 'string') return skipped(found)
+  const { password, ...server } = await startPostgres(found.folder, settings)
+  return { ...server, url: `postgres://postgres:${password}@127.0.0.1:${server.port}/postgres` }
 }
 
 type Binaries = { folder: string; version: number }
@@ -62,24 +72,23 @@ const SETTINGS = [
 
 // One process id for both steps, so that the guard ends whichever is running.
 const INITIALIZE_AND_SERVE = `
-"$0/initdb" --pgdata=data --username=postgres --pwfile=password --auth=scram-sha-256 \\
+[ -e data ] || "$0/initdb" --pgdata=data --username=postgres --pwfile=password --auth=scram-sha-256 \\
   --encoding=UTF8 --locale="$1" --no-sync --no-instructions && shift && exec "$0/postgres" -D data "$@"
 `
 
 /** Starts a PostgreSQL server of its own from these binaries, empty, with the superuser postgres. */
-const startPostgres = async (binaries: string) => {
+const startPostgres = async (binaries: string, settings: readonly string[] = []) => {
   const password = randomBytes(12).toString('hex')
-  const server = await startGuarded({
+  const server = await startBreakable({
     name: 'postgres',
     accounts: ['postgres', 'nobody'],
     files: () => ({ password }),
     command: (folder, port) => [
       ...['bash', '-c', INITIALIZE_AND_SERVE, binaries],
       process.platform === 'linux' ? 'C.UTF-8' : 'C',
-      ...[...SETTINGS, `port=${port}`, `unix_socket_directories=${folder}`].flatMap((setting) => [
-        '-c',
-        setting,
-      ]),
+      ...[...SETTINGS, ...settings, `port=${port}`, `unix_socket_directories=${folder}`].flatMap(
+        (setting) => ['-c', setting],
+      ),
     ],
     ready: isReady,
     stopSignal: 'INT',

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { type Guarded, startGuarded } from './guarded.ts'
+import { type Breakable, startBreakable } from './guarded.ts'
 import { canInstall, installPackage, onPath } from './installed.ts'
 import { type Provided, skipped } from './provided.ts'
 
@@ -29,9 +29,9 @@ const installIfMissing = async (): Promise<string | undefined> => {
 }
 
 /** Starts a Redis server of its own, for tests that stop, freeze, flush or fill one. */
-export const startRedis = async (settings: string[] = []): Promise<Guarded & { url: string }> => {
+export const startRedis = async (settings: string[] = []): Promise<Breakable & { url: string }> => {
   const password = randomBytes(12).toString('hex')
-  const server = await startGuarded({
+  const server = await startBreakable({
     name: 'redis',
     accounts: ['redis', 'nobody'],
     files: (port) => ({

@@ -1,8 +1,8 @@
 import { createOperatorKey } from '../../src/api-keys/service.ts'
-import { createApp, unbounded } from '../../src/app.ts'
+import { createApp } from '../../src/app.ts'
 import { createEngine } from '../../src/engine/engine.ts'
 import { readPacks } from '../../src/node.ts'
-import type { Context } from '../../src/platform/context.ts'
+import { type Context, unbounded } from '../../src/platform/context.ts'
 import { macKey } from '../../src/platform/crypto/mac.ts'
 import { sealKey } from '../../src/platform/crypto/seal.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'
@@ -53,6 +53,8 @@ export const startTestServer = async (options: ServerOptions = {}) => {
     sealKey: key,
     version: '0.0.0-test',
     metrics: createMetrics(),
+    // Tests of what organizations may use name a plan; the others are not about it.
+    defaultPlan: 'custom',
     ...options,
   })
   const context: Context = {
@@ -93,7 +95,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
     }
     const response = await server.fetch(new Request(new URL(path, 'http://localhost'), request))
     const text = await response.text()
-    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '')
     const answer: Answer = {
       status: response.status,
       body: isJson && text !== '' ? JSON.parse(text) : text,

@@ -32,7 +32,7 @@ export const startWorkerd = async (databaseUrl: string, moreConfiguration = '') 
   args.push('--config', configuration, '--test-scheduled')
   args.push('--port', String(port), '--inspector-port', String(await freePort()))
   args.push('--persist-to', folder, '--show-interactive-dev-session=false')
-  args.push('--var', `ENCRYPTION_KEY:${'08'.repeat(32)}`)
+  args.push('--var', `DATA_KEY:${'08'.repeat(32)}`)
   args.push('--var', `DATABASE_URL:${databaseUrl}`, '--var', `AUDIT_MAC_KEY:${'07'.repeat(32)}`)
   const worker = spawn(process.execPath, args, {
     cwd: ROOT,

@@ -39,7 +39,7 @@ export const seal = async ({ id, key }: SealKey, home: string, text: string): Pr
 export const unseal = async ({ id, key }: SealKey, home: string, sealed: string) => {
   const [version, keyId, iv, text] = sealed.split('.')
   if (version !== 'v1' || keyId !== id || !iv || !text)
-    throw new Error(`sealed with another key than ENCRYPTION_KEY (${keyId}, here ${id})`)
+    throw new Error(`sealed with another key than DATA_KEY (${keyId}, here ${id})`)
   const additionalData = encoder.encode(home)
   const opened = await crypto.subtle.decrypt(
     { name: 'AES-GCM', iv: bytesOf(iv), additionalData },

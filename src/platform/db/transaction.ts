@@ -16,16 +16,44 @@ const ATTEMPTS_MAX = 4
 const sqlState = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 
-const retrying = async <Result>(attempt: () => Promise<Result>): Promise<Result> => {
+const retrying = async <Result>(
+  attempt: () => Promise<Result>,
+  beforeRetry: () => Promise<unknown> = async () => {},
+): Promise<Result> => {
   for (let attempts = 1; ; attempts++) {
     try {
       return await attempt()
     } catch (error) {
       if (attempts >= ATTEMPTS_MAX || !RETRIED.has(sqlState(error))) throw error
       await new Promise((resolve) => setTimeout(resolve, 5 * attempts * (1 + Math.random())))
+      await beforeRetry()
     }
   }
 }
+
+/**
+ * Says who a transaction is and goes on without waiting for the answer: what follows stands behind it on the same
+ * connection, and is refused by the database if it fails. Saves a round trip on every request.
+ */
+const entered = async <Result>(
+  settings: PendingQuery,
+  work: () => Promise<Result>,
+): Promise<Result> => {
+  // Sent before anything of the work: a query is sent when it is asked for, and this one is asked for first.
+  const sent = settings.execute()
+  const [, result] = await Promise.all([sent, work()])
+  return result
+}
+
+type PendingQuery = ReturnType<Transaction>
+
+/** Inside one organization: row-level security stands behind every query. */
+const asApp = (tx: Transaction, organizationId: string, actor = '') =>
+  tx`select set_config('role', 'latchkey_app', true), set_config('latchkey.organization', ${organizationId}, true),
+    set_config('latchkey.actor', ${actor}, true)` as PendingQuery
+
+const asPlatform = (tx: Transaction) =>
+  tx`select set_config('role', 'latchkey_platform', true)` as PendingQuery
 
 /**
  * Reads of the caller's organization, in one transaction: what a query forgets, row-level security refuses.
@@ -35,11 +63,9 @@ export const inOrganization = <Result>(
   work: OrganizationWork<Result>,
 ): Promise<Result> =>
   beforeDeadline(
-    sql.begin(async (tx) => {
-      await tx`select set_config('role', 'latchkey_app', true),
-        set_config('latchkey.organization', ${organizationId}, true)`
-      return work(tx, organizationId)
-    }) as Promise<Result>,
+    sql.begin((tx) =>
+      entered(asApp(tx, organizationId), () => work(tx, organizationId)),
+    ) as Promise<Result>,
   )
 
 /** Many reads of the caller's organization, all as of one instant. */
@@ -58,16 +84,33 @@ export const inPlatform = <Result>(
   sql: Sql,
   work: (tx: Transaction) => Promise<Result>,
 ): Promise<Result> =>
-  beforeDeadline(
-    sql.begin(async (tx) => {
-      await tx`select set_config('role', 'latchkey_platform', true)`
-      return work(tx)
-    }) as Promise<Result>,
+  beforeDeadline(sql.begin((tx) => entered(asPlatform(tx), () => work(tx))) as Promise<Result>)
+
+/**
+ * What a job writes down inside an organization about its own work: without the organization's row, so that no editor waits
+ * for it. What decides, and what people edit, is written by `changeOrganization`.
+ */
+export const noteInOrganization = async <Result>(
+  { sql, organizationId, outgoing }: Pick<Context, 'sql' | 'organizationId' | 'outgoing'>,
+  work: OrganizationWork<Result>,
+): Promise<Result> => {
+  const { result, queues } = await retrying(
+    () =>
+      sql.begin(async (tx) => {
+        await tx`select set_config('role', 'latchkey_app', true),
+          set_config('latchkey.organization', ${organizationId}, true)`
+        return { result: await work(tx, organizationId), queues: queuesOf(tx) }
+      }) as Promise<{ result: Result; queues: QueueName[] }>,
   )
+  outgoing.wake(queues)
+  return result
+}
 
 export type ChangeOptions = {
   /** The states of an organization in which this change is allowed. Default: active only. */
   allowedWhile?: readonly string[]
+  /** It only takes away, so that owners may do it while the organization is read only: removing, revoking, deleting. */
+  shrinks?: boolean
   /** What an answer keeps when it is stored for a repeated request: secrets are left out. */
   remember?: (answer: never) => unknown
 }
@@ -86,20 +129,46 @@ export const changeOrganization = async <Result>(
   const { result, queues } = await retrying(
     () =>
       sql.begin(async (tx) => {
-        await tx`select set_config('role', 'latchkey_app', true),
-          set_config('latchkey.organization', ${organizationId}, true),
-          set_config('latchkey.actor', ${actor.subject}, true)`
-        const [row] = await tx<{ status: string }[]>`
-          select status from organizations where id = ${organizationId} for no key update`
-        refuseState(row?.status, options.allowedWhile ?? ['active'])
+        const [row] = await entered(asApp(tx, organizationId, actor.subject), () =>
+          lockStatus(tx, organizationId),
+        )
+        if (row?.status !== 'read_only' || !options.shrinks || !(await mayShrink(context, tx)))
+          refuseState(row?.status, options.allowedWhile ?? ['active'])
         const result = await answeringOnce(context, tx, () => work(tx, organizationId), options)
         return { result, queues: queuesOf(tx) }
       }) as Promise<{ result: Result; queues: QueueName[] }>,
+    // Brings the policy up to date: an attempt may have failed because the platform changed elsewhere.
+    () => access.knows(context, organizationId),
   )
   access.changed(organizationId)
   outgoing.wake(queues)
   return result
 }
+
+/**
+ * Counts inside the caller's organization what no decision depends on: without the organization's row, so that no editor
+ * waits, and without telling the engine, which would look for a change. Retries, and honors `Idempotency-Key`.
+ * @throws Problem 409 when the organization's state forbids it
+ */
+export const countInOrganization = <Result>(
+  context: Context,
+  work: OrganizationWork<Result>,
+  { allowedWhile = ['active'], ...options }: ChangeOptions = {},
+): Promise<Result> =>
+  retrying(() =>
+    beforeDeadline(
+      context.sql.begin(async (tx) => {
+        const { organizationId } = context
+        await tx`select set_config('role', 'latchkey_app', true),
+          set_config('latchkey.organization', ${organizationId}, true)`
+        const [row] = await tx<
+          { status: string }[]
+        >`select status from organizations where id = ${organizationId}`
+        refuseState(row?.status, allowedWhile)
+        return answeringOnce(context, tx, () => work(tx, organizationId), options)
+      }) as Promise<Result>,
+    ),
+  )
 
 /**
  * One change of the platform: catalog, built-in roles, operators' keys, the birth of an organization.
@@ -126,6 +195,25 @@ export const changePlatform = async <Result>(
   return result
 }
 
+/** The status of an organization, whose row is this transaction's from now on. */
+const lockStatus = async (tx: Transaction, organizationId: string) =>
+  tx<{ status: string }[]>`
+    select status from organizations where id = ${organizationId} for no key update`
+
+/** Owners, and operators who could make one. */
+const mayShrink = async (context: Context, tx: Transaction) =>
+  (await context.access.ceiling(context, tx)).mayGiveOwnership
+
+/**
+ * Asked inside a change whose other half is allowed in more states.
+ * @throws Problem 409 when the organization's state forbids changes
+ */
+export const refuseUnlessActive = async (tx: Transaction, organizationId: string) => {
+  const [row] = await tx<{ status: string }[]>`
+    select status from organizations where id = ${organizationId}`
+  refuseState(row?.status, ['active'])
+}
+
 const refuseState = (status: string | undefined, allowed: readonly string[]) => {
   if (status !== undefined && allowed.includes(status)) return
   if (status === undefined)
@@ -134,7 +222,7 @@ const refuseState = (status: string | undefined, allowed: readonly string[]) => 
     throw new Problem(
       'conflict',
       'organization-read-only',
-      'The organization is read only; nothing in it can be changed.',
+      'The organization is read only; its owners may remove and revoke, and nothing else in it can be changed.',
     )
   throw new Problem(
     'conflict',

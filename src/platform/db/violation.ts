@@ -1,12 +1,17 @@
 import { Problem, type ProblemKind } from '../problem.ts'
 
-/** What a broken rule of the database means to a caller: kind, code, sentence, and the place in the body if there is one. */
-export type Violation = readonly [kind: ProblemKind, code: string, detail: string, pointer?: string]
+/**
+ * What a broken rule of the database means to a caller: kind, code, sentence, and the place in the body if there is one; or
+ * made of the detail that the rule gave, which must then hold nothing but what the caller may see.
+ */
+export type Violation =
+  | readonly [kind: ProblemKind, code: string, detail: string, pointer?: string]
+  | ((error: { readonly detail?: string }) => Problem)
 
 /** By constraint name, or by SQLSTATE for the rules that raise. */
 export type Violations = { readonly [nameOrState: string]: Violation }
 
-type DatabaseError = { code: string; constraint_name?: string; message: string }
+type DatabaseError = { code: string; constraint_name?: string; message: string; detail?: string }
 
 const isDatabaseError = (error: unknown): error is DatabaseError =>
   error instanceof Error && error.name === 'PostgresError'
@@ -39,6 +44,7 @@ export const problemOfViolation = (error: unknown, violations: Violations): Prob
   if (!isDatabaseError(error)) return undefined
   const known = violations[error.constraint_name ?? ''] ?? violations[error.code]
   if (!known) return undefined
+  if (typeof known === 'function') return known(error)
   const [kind, code, detail, pointer] = known
   return new Problem(
     kind,

@@ -24,6 +24,8 @@ export type GateOptions = {
   now: () => Date
   /** The same clock in milliseconds since the epoch. */
   nowMs: () => number
+  /** Where the caller is, if that can be known. */
+  addressOf: (c: HonoContext) => string | undefined
   /** Who a token is, or undefined. */
   identify: (sql: Sql, token: string, nowMs: number) => Actor | Promise<Actor | undefined>
   /** The id behind an organization's id or slug. */
@@ -66,11 +68,16 @@ export const createGate = (options: GateOptions) => {
     c.set('requestId', requestId)
     const sql = options.sql(c)
     const found = options.identify(sql, tokenOf(c), options.nowMs())
-    if (found instanceof Promise) return found.then((actor) => contextOf(sql, requestId, actor))
-    return contextOf(sql, requestId, found)
+    if (found instanceof Promise) return found.then((actor) => contextOf(c, sql, requestId, actor))
+    return contextOf(c, sql, requestId, found)
   }
 
-  const contextOf = (sql: Sql, requestId: string, actor: Actor | undefined): Context => {
+  const contextOf = (
+    c: HonoContext,
+    sql: Sql,
+    requestId: string,
+    actor: Actor | undefined,
+  ): Context => {
     if (!actor) throw unauthenticated('The API key or token is not valid.')
     return {
       sql,
@@ -83,6 +90,7 @@ export const createGate = (options: GateOptions) => {
       organizationId: '',
       requestId,
       now: options.now,
+      address: () => options.addressOf(c),
       ifMatch: undefined,
       idempotency: undefined,
       revision: undefined,
@@ -103,13 +111,22 @@ export const createGate = (options: GateOptions) => {
     if (revision !== undefined) c.header('latchkey-revision', revision)
   }
 
+  /** For the few routes that need no caller: what they do is done by nobody in particular. */
+  const anonymous: MiddlewareHandler<Env> = async (c, next) => {
+    const requestId = requestIdOf(headerOf(c, 'x-request-id') ?? undefined)
+    c.set('requestId', requestId)
+    c.set('context', contextOf(c, options.sql(c), requestId, NOBODY))
+    await next()
+    c.header('x-request-id', requestId)
+  }
+
   /**
    * Who was refused, and where: nobody where the caller is not known. A question carries its organization in its body, so
    * of that a key's own stands for it.
    */
   const refused = async (c: HonoContext, problem: Problem): Promise<Context> => {
     if (problem.kind === 'unauthenticated')
-      return contextOf(options.sql(c), c.get('requestId') ?? 'unknown', NOBODY)
+      return contextOf(c, options.sql(c), c.get('requestId') ?? 'unknown', NOBODY)
     const context: Context = c.get('context') ?? (await open(c))
     const organizationId = context.organizationId || (context.actor.organizationId ?? '')
     return { ...context, organizationId }
@@ -128,13 +145,15 @@ export const createGate = (options: GateOptions) => {
     options.log.info({ ...fields, status: c.res.status }, 'request')
   }
 
-  /** Resolves the organization of the path. What the caller may not know does not exist. */
+  /** Resolves the organization of the path. What the caller may not know does not exist; who may, may be kept out. */
   const organization: MiddlewareHandler<Env> = async (c, next) => {
     const { context } = c.var
     const organizationId = await options.organizationId(context, c.req.param('organization') ?? '')
     if (organizationId === undefined || !(await options.access.knows(context, organizationId)))
       throw new Problem('not-found', 'organization-not-found', 'There is no such organization.')
     c.set('context', { ...context, organizationId })
+    const keptOut = await options.access.keptOut(context, organizationId)
+    if (keptOut) throw keptOut
     await next()
   }
 
@@ -150,7 +169,7 @@ export const createGate = (options: GateOptions) => {
     await next()
   }
 
-  return { open, refused, logged, authenticate, organization, workspace }
+  return { open, refused, logged, authenticate, anonymous, organization, workspace }
 }
 
 /** RFC 9110 §13.1.1: one of our ETags; `*` demands nothing that the routes do not demand already. */

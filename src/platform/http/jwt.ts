@@ -1,5 +1,5 @@
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
-import type { Actor } from '../context.ts'
+import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
+import type { Actor, Session } from '../context.ts'
 import { Problem } from '../problem.ts'
 
 export type JwtSettings = { issuer: string; audience: string; jwksUrl: string }
@@ -54,6 +54,8 @@ export const createJwtVerifier = ({ issuer, audience, jwksUrl }: JwtSettings) =>
         apiKeyId: null,
         organizationId: null,
         restrictedTo: null,
+        verifiedEmail: verifiedEmailOf(payload),
+        session: sessionOf(payload),
       }
       return { actor, untilMs: (payload.exp! + CLOCK_TOLERANCE_SECONDS) * 1000 }
     } catch (error) {
@@ -66,6 +68,43 @@ export const createJwtVerifier = ({ issuer, audience, jwksUrl }: JwtSettings) =>
       if (error instanceof errors.JOSEError) return undefined
       throw error
     }
+  }
+}
+
+/** OpenID Connect Core §5.1: an address counts only where the issuer says that it verified it. */
+const verifiedEmailOf = ({ email, email_verified: isVerified }: JWTPayload): string | undefined =>
+  isVerified === true && typeof email === 'string' && email.length <= 254
+    ? email.toLowerCase()
+    : undefined
+
+/** Authentication Method References of a single factor (RFC 8176 §2), by what the person shows with them. */
+const FACTORS: Record<string, string> = {
+  ...Object.fromEntries(['pwd', 'pin', 'kba'].map((method) => [method, 'knows'])),
+  ...Object.fromEntries(['otp', 'hwk', 'swk', 'sms', 'tel', 'sc'].map((method) => [method, 'has'])),
+  ...Object.fromEntries(['face', 'fpt', 'iris', 'retina', 'vbm'].map((method) => [method, 'is'])),
+}
+
+/** Authentication contexts that mean more than one factor: REFEDS, PAPE, NIST SP 800-63. */
+const MULTI_FACTOR_CONTEXTS = new Set([
+  'https://refeds.org/profile/mfa',
+  'http://schemas.openid.net/pape/policies/2007/06/multi-factor',
+  'http://idmanagement.gov/ns/assurance/aal/2',
+  'http://idmanagement.gov/ns/assurance/aal/3',
+])
+
+/** How and when the person signed in (OpenID Connect Core §2). */
+const sessionOf = ({ auth_time: signedInAt, iat, amr, acr }: JWTPayload): Session => {
+  const methods = Array.isArray(amr) ? amr.filter((method) => typeof method === 'string') : []
+  const factors = new Set(
+    methods.flatMap((method) => (Object.hasOwn(FACTORS, method) ? [FACTORS[method]] : [])),
+  )
+  const since = signedInAt ?? iat
+  return {
+    sinceMs: typeof since === 'number' ? since * 1000 : null,
+    isMultiFactor:
+      methods.includes('mfa') ||
+      factors.size > 1 ||
+      (typeof acr === 'string' && MULTI_FACTOR_CONTEXTS.has(acr)),
   }
 }
 

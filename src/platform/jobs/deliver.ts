@@ -13,7 +13,7 @@ type Waiting = {
  * Starts jobs that an executor delivers one by one, many with one statement: while one is on its way, the next ones
  * gather. Answers nothing for a message that does not count any more.
  */
-export const createStarter = (sql: Sql, taker: Taker) => {
+export const createStarter = (sql: Sql, taker: Taker, leaseMs?: number) => {
   let waiting: Waiting[] = []
   let starting = false
 
@@ -26,6 +26,7 @@ export const createStarter = (sql: Sql, taker: Taker) => {
           sql,
           batch.map(({ message }) => message),
           taker,
+          leaseMs,
         )
         const byId = new Map(jobs.map((job) => [job.id, job]))
         for (const { message, settle } of batch) {

@@ -21,5 +21,10 @@ export type Executor = {
   ) => Promise<void>
   /** How many messages of a queue are delivered at once from now on. */
   readonly resize: (queue: QueueName, slots: number) => void
+  /** Tells when it has become healthy or has ceased to be. */
+  readonly watch: (changed: (healthy: boolean) => void) => void
+  /** Delivers nothing more; what was delivered may end. */
+  readonly pause: () => void
+  /** Lets go of everything, within a few seconds, whatever state the other side is in. */
   readonly stop: () => Promise<void>
 }

@@ -7,29 +7,52 @@ import type { StartedJob } from './run.ts'
 export type Taker = { worker: string; executor: string }
 
 /** Takes the next jobs of a queue, in turn. */
-export const claimJobs = (sql: Sql, queue: QueueName, wanted: number, taker: Taker) =>
-  sql<StartedJob[]>`
-    select * from claim_jobs(${queue}, ${wanted}, ${taker.worker}, ${taker.executor}, ${LEASE_MS})`
+export const claimJobs = (
+  sql: Sql,
+  queue: QueueName,
+  wanted: number,
+  taker: Taker,
+  leaseMs = LEASE_MS,
+) => sql<StartedJob[]>`
+  select * from claim_jobs(${queue}, ${wanted}, ${taker.worker}, ${taker.executor}, ${leaseMs})`
 
 /** Starts what an executor delivered; answers those that nobody else had started. */
-export const startJobs = (sql: Sql, messages: readonly Message[], taker: Taker) =>
-  sql<StartedJob[]>`
-    select * from start_jobs(${sql.json(messages as never)}, ${taker.worker}, ${taker.executor}, ${LEASE_MS})`
+export const startJobs = (
+  sql: Sql,
+  messages: readonly Message[],
+  taker: Taker,
+  leaseMs = LEASE_MS,
+) => sql<StartedJob[]>`
+  select * from start_jobs(${sql.json(messages as never)}, ${taker.worker}, ${taker.executor}, ${leaseMs})`
 
 /** The next messages for an executor, so that at most `ahead` of the queue are on their way. */
-export const dispatchJobs = (sql: Sql, queue: QueueName, ahead: number, executor: string) =>
-  sql<Message[]>`select * from dispatch_jobs(${queue}, ${ahead}, ${executor}, ${DISPATCH_MS})`
+export const dispatchJobs = (
+  sql: Sql,
+  queue: QueueName,
+  ahead: number,
+  executor: string,
+  dispatchMs = DISPATCH_MS,
+) => sql<Message[]>`select * from dispatch_jobs(${queue}, ${ahead}, ${executor}, ${dispatchMs})`
 
 /** Takes back messages that were not handed over. */
 export const undispatchJobs = (sql: Sql, messages: readonly Message[]) => sql`
   update jobs j set dispatched_until = null from jsonb_to_recordset(${sql.json(messages as never)}) as g (id text, fence int)
   where j.id = g.id and j.fence = g.fence and j.state = 'ready'`
 
+/** Takes back whatever an executor was told of and nobody started; a message that comes after all finds nothing to do. */
+export const undispatchAll = (sql: Sql, queues: readonly QueueName[], executor: string) => sql`
+  update jobs set dispatched_until = null
+  where queue in ${sql(queues)} and state = 'ready' and dispatched_until is not null and executor = ${executor}`
+
+/** Says that a job which lost a worker before begins now; answers nothing where it is not the worker's any more. */
+export const beginSuspect = (sql: Sql, { id, fence }: Message) => sql`
+  update jobs set begun_fence = fence where id = ${id} and fence = ${fence} and state = 'running' returning 1 as begun`
+
 /** Sign of life for running jobs; answers those that are still the worker's. */
-export const keepJobs = async (sql: Sql, messages: readonly Message[]) => {
+export const keepJobs = async (sql: Sql, messages: readonly Message[], leaseMs = LEASE_MS) => {
   const rows = await sql<
     { id: string }[]
-  >`select keep_jobs as id from keep_jobs(${sql.json(messages as never)}, ${LEASE_MS})`
+  >`select keep_jobs as id from keep_jobs(${sql.json(messages as never)}, ${leaseMs})`
   return new Set(rows.map(({ id }) => id))
 }
 

@@ -12,6 +12,7 @@ import {
   type RunningJob,
 } from './handler.ts'
 import type { Outcome } from './outcome.ts'
+import { beginSuspect } from './repository.ts'
 
 /** A row of `jobs` that was started. */
 export type StartedJob = {
@@ -27,6 +28,8 @@ export type StartedJob = {
   payload: unknown
   attempts: number
   attemptsMax: number
+  /** Starts whose worker was never heard of again. */
+  losses: number
   timeoutMs: number
   fence: number
   requestId: string | null
@@ -50,6 +53,27 @@ const messageOf = (error: unknown): string =>
       : String(error)
   ).slice(0, 2000)
 
+/** Milliseconds a job that lost a worker before has to show that it does not end this one, before the next one begins. */
+const SUSPECT_MS = 2000
+let lastSuspect: Promise<unknown> = Promise.resolve()
+
+/**
+ * Lets jobs that lost a worker before begin one after another in this process, and says of each that it began: if the
+ * process ends now, it is known which of all that it held did it.
+ */
+const beginOf = async (
+  sql: Sql,
+  job: StartedJob,
+  signal: AbortSignal,
+  ended: Promise<unknown>,
+): Promise<void> => {
+  const before = lastSuspect
+  lastSuspect = before.then(() => Promise.race([ended, pause(SUSPECT_MS)]))
+  await Promise.race([before, rejectionOf(signal)])
+  const [begun] = await beginSuspect(sql, job)
+  if (!begun) throw new LeaseLost(`${job.id} is not this worker's any more`)
+}
+
 /** A run was aborted because the server stops; the job is another's to run. */
 export class Stopping extends Error {}
 
@@ -68,8 +92,19 @@ export const runJob = async (
       end: 'parked',
       error: `no worker here knows ${job.name} version ${job.nameVersion}`,
     }
-  const timeout = setTimeout(() => abort.abort(new TimedOut(job.timeoutMs)), job.timeoutMs)
+  let timeout: ReturnType<typeof setTimeout> | undefined
+  let end = () => {}
   try {
+    if (job.losses > 0)
+      await beginOf(
+        options.sql,
+        job,
+        abort.signal,
+        new Promise<void>((resolve) => {
+          end = resolve
+        }),
+      )
+    timeout = setTimeout(() => abort.abort(new TimedOut(job.timeoutMs)), job.timeoutMs)
     const context = options.contextOf(job)
     if (job.permission && job.actor && !(await options.permits(context, job)))
       return {
@@ -81,11 +116,14 @@ export const runJob = async (
     const payload = parsePayload(handler, job.payload)
     const running = runningJob(options.sql, job, { payload, context, signal: abort.signal })
     const result = await Promise.race([handler.run(running as never), rejectionOf(abort.signal)])
+    // A handler that returns because it was aborted has not done its work.
+    abort.signal.throwIfAborted()
     return { id, fence, end: 'done', result }
   } catch (error) {
     return outcomeOf(job, error, handler)
   } finally {
     clearTimeout(timeout)
+    end()
   }
 }
 
@@ -125,6 +163,8 @@ const outcomeOf = (job: StartedJob, error: unknown, handler: JobHandler): Outcom
   const end = error instanceof TimedOut ? 'timed-out' : 'failed'
   return { id, fence, end, dead, delayMs: dead ? 0 : delayMs, error: messageOf(error) }
 }
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const PROGRESS_MS = 1000
 

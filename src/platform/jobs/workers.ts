@@ -2,9 +2,9 @@ import type { Sql } from '../db/connect.ts'
 import { newId } from '../id.ts'
 import type { Log } from '../log.ts'
 import { createStarter } from './deliver.ts'
-import type { Executor } from './executor.ts'
+import type { Executor, Message } from './executor.ts'
 import { createOutcomes } from './outcome.ts'
-import { HEARTBEAT_MS, type QueueName } from './queue.ts'
+import { type QueueName, TIMES, type Times } from './queue.ts'
 import {
   deleteWorker,
   findDue,
@@ -12,10 +12,12 @@ import {
   keepJobs,
   type Load,
   sweepJobs,
+  undispatchAll,
+  undispatchJobs,
   unparkJobs,
   upsertWorker,
 } from './repository.ts'
-import type { RunOptions } from './run.ts'
+import type { RunOptions, StartedJob } from './run.ts'
 import { createScale, slotsWanted } from './slots.ts'
 import { createWorker, type WorkerOptions } from './worker.ts'
 
@@ -28,6 +30,8 @@ export type WorkersOptions = RunOptions & {
   executor?: Executor | undefined
   /** Milliseconds between two looks for jobs of which nobody told this process. */
   pollMs: number
+  /** Other times than the usual ones. */
+  times?: Partial<Times> | undefined
   /** Event-loop lag of this process, p99 in milliseconds. */
   lagMs?: () => number
   onRun?: WorkerOptions['onRun']
@@ -35,13 +39,15 @@ export type WorkersOptions = RunOptions & {
   onLoad?: (loads: readonly (Load & { slots: number; wanted: number })[]) => void
 }
 
-const SWEEP_MS = 5000
+/** Milliseconds between two tries to start a job that an executor delivered. */
+const RESTART_MS = 200
 const LOAD_MS = 5000
 const LOAD_AT_ONCE_MS = 250
 
 /** Workers of every queue, with their signs of life, their net (polling) and their scaling. */
 export const startWorkers = async (options: WorkersOptions) => {
   const { sql, log, executor } = options
+  const times = { ...TIMES, ...options.times }
   const id = newId('wrk')
   const startedAt = new Date().toISOString()
   const outcomes = createOutcomes(sql, log)
@@ -68,6 +74,7 @@ export const startWorkers = async (options: WorkersOptions) => {
       queue,
       taker,
       outcomes,
+      times,
       executor,
       onFull: () => lookAtLoad(LOAD_AT_ONCE_MS),
     }),
@@ -95,7 +102,7 @@ export const startWorkers = async (options: WorkersOptions) => {
   /** Says that this worker lives, keeps its jobs, and lets go of what is another's by now. */
   const beat = async () => {
     const held = workers.flatMap(({ worker }) => worker.held())
-    const kept = await keepJobs(sql, held)
+    const kept = await keepJobs(sql, held, times.leaseMs)
     const holds = new Map(
       workers.flatMap(({ worker }) => worker.held().map((h) => [h.id, h.fence])),
     )
@@ -117,7 +124,40 @@ export const startWorkers = async (options: WorkersOptions) => {
   const quietly = (work: () => Promise<unknown>) => () =>
     void work().catch((error: unknown) => log.debug({ err: error }, 'jobs: the database is away'))
   const sweep = async () => {
-    if ((await sweepJobs(sql)) > 0) for (const { worker } of workers) worker.fill()
+    if ((await sweepJobs(sql)) > 0) fillAll()
+  }
+
+  const fillAll = () => {
+    for (const { worker } of workers) worker.fill()
+  }
+  const listen = async (executor: Executor) => {
+    const start = createStarter(sql, { worker: id, executor: executor.name }, times.leaseMs)
+    // What an executor carried when it fell silent need not wait until it is told again.
+    executor.watch((healthy) => {
+      if (healthy) fillAll()
+      else
+        void undispatchAll(sql, options.queues, executor.name)
+          .catch((error: unknown) => log.debug({ err: error }, 'jobs: the database is away'))
+          .finally(fillAll)
+    })
+    /** With the database away a message is held until it would be told again anyway. */
+    const startInTime = async (message: Message): Promise<StartedJob | undefined> => {
+      const deadlineMs = Date.now() + times.dispatchMs
+      for (;;)
+        try {
+          return await start(message)
+        } catch (error) {
+          if (stopping || Date.now() > deadlineMs) throw error
+          await new Promise((resolve) => setTimeout(resolve, RESTART_MS))
+        }
+    }
+    for (const { worker } of workers)
+      await executor.listen(worker.queue, worker.size().slots, async (message) => {
+        if (stopping) return void (await undispatchJobs(sql, [message]))
+        const job = await startInTime(message)
+        if (job) await worker.admit(job)
+        worker.delivered()
+      })
   }
 
   const known = [...options.handlers.values()].map(({ type }) => ({
@@ -127,18 +167,13 @@ export const startWorkers = async (options: WorkersOptions) => {
   await unparkJobs(sql, known)
   await beat()
   await scale()
-  if (executor) {
-    const start = createStarter(sql, { worker: id, executor: executor.name })
-    for (const { worker } of workers)
-      await executor.listen(worker.queue, worker.size().slots, async (message) => {
-        const job = await start(message)
-        if (job) await worker.run(job)
-        worker.fill()
-      })
-  }
-  const timers = [setInterval(quietly(beat), HEARTBEAT_MS), setInterval(quietly(sweep), SWEEP_MS)]
+  if (executor) await listen(executor)
+  const timers = [
+    setInterval(quietly(beat), times.heartbeatMs),
+    setInterval(quietly(sweep), times.sweepMs),
+  ]
   lookAtLoad(LOAD_MS)
-  for (const { worker } of workers) worker.fill()
+  fillAll()
   await poll()
 
   return {
@@ -158,6 +193,7 @@ export const startWorkers = async (options: WorkersOptions) => {
       for (const timer of timers) clearInterval(timer)
       clearTimeout(pollTimer)
       clearTimeout(loadTimer)
+      executor?.pause()
       await Promise.all(workers.map(({ worker }) => worker.stop(drainMs)))
       await executor?.stop()
       await deleteWorker(sql, id).catch(() => {})

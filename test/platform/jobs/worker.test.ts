@@ -214,19 +214,58 @@ test('a worker that lost its job can finish nothing, and an effect is made once'
   expect(await finished(id!)).toMatchObject({ result: 'second', deliveries: 2 })
 })
 
-test('a job that loses three workers is dead', async () => {
+/** A worker takes everything, begins some of it, and is never heard of again. */
+const loseWorker = async (worker: string, begun: readonly string[]) => {
   const { sql } = database
-  const [id] = await enqueueNumbers(sql, 1)
+  await sql`update jobs set state = 'ready', run_at = now() where state = 'scheduled'`
+  await sql`select * from claim_jobs('default', 100, ${worker}, 'embedded', 30000)`
+  await sql`update jobs set begun_fence = fence where id in ${sql(begun)}`
+  await sql`update jobs set lease_until = now() - interval '1 second' where state = 'running'`
+  await sql`select sweep_jobs(3)`
+}
+
+test('a job that loses three workers is dead', async () => {
+  const [id] = await enqueueNumbers(database.sql, 1)
   for (let loss = 1; loss <= 3; loss++) {
-    await sql`select * from claim_jobs('default', 1, 'wrk_x', 'embedded', 30000)`
-    await sql`update jobs set lease_until = now() - interval '1 second' where id = ${id!}`
-    await sql`select sweep_jobs(3)`
+    await loseWorker('wrk_x', [id!])
     expect(await row(id!)).toMatchObject({
       losses: loss,
-      state: loss === 3 ? 'dead' : 'ready',
+      state: loss === 1 ? 'ready' : loss === 2 ? 'scheduled' : 'dead',
       attempts: 0,
     })
   }
+})
+
+test('what was merely held by a process that a job killed is not held against it', async () => {
+  const [culprit, bystander] = await enqueueNumbers(database.sql, 2)
+  for (let loss = 1; loss <= 3; loss++) await loseWorker('wrk_x', [culprit!])
+  expect(await row(culprit!)).toMatchObject({ losses: 3, state: 'dead' })
+  expect(await row(bystander!)).toMatchObject({ losses: 1, state: 'ready' })
+})
+
+test('of two that were running whenever their process ended, neither is condemned', async () => {
+  const ids = await enqueueNumbers(database.sql, 2)
+  for (let loss = 1; loss <= 3; loss++) await loseWorker('wrk_x', ids)
+  for (const id of ids) expect(await row(id)).toMatchObject({ losses: 3, state: 'scheduled' })
+  await loseWorker('wrk_x', [ids[0]!])
+  expect((await row(ids[0]!))!.state).toBe('dead')
+  expect((await row(ids[1]!))!.state).toBe('ready')
+})
+
+test('jobs that lost a worker begin one after another', async () => {
+  const { sql } = database
+  const ids = await enqueueNumbers(sql, 3)
+  await loseWorker('wrk_x', [])
+  let [now, most] = [0, 0]
+  await sql`update job_queues set slots_min = 5 where queue = 'default'`
+  workers = await startTestWorkers(sql, async () => {
+    most = Math.max(most, ++now)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    now--
+  })
+  await untilIdle(sql)
+  expect(most).toBe(1)
+  expect(await finished(ids[0]!)).toMatchObject({ state: 'done', deliveries: 2 })
 })
 
 test('parks what it does not know, until a worker comes that does', async () => {

@@ -1,0 +1,57 @@
+import type { Transaction } from '../platform/db/connect.ts'
+
+/** What an archive holds of a table: its rows of one organization, without what must never leave. */
+export type ArchivedTable = {
+  /** The table. */
+  name: string
+  /** The column that says whose a row is. */
+  owner: string
+  /** Columns that must never leave: hashes and sealed secrets, and what is only bookkeeping. */
+  without?: readonly string[]
+}
+
+/** Every table that holds rows of organizations, in an order in which they could be read in again. */
+export const TABLES: readonly ArchivedTable[] = [
+  { name: 'organizations', owner: 'id', without: ['revised_by'] },
+  { name: 'workspaces', owner: 'organization_id' },
+  { name: 'members', owner: 'organization_id' },
+  { name: 'teams', owner: 'organization_id' },
+  { name: 'team_members', owner: 'organization_id' },
+  { name: 'roles', owner: 'home' },
+  { name: 'role_permissions', owner: 'role_home' },
+  { name: 'role_inherits', owner: 'role_home' },
+  { name: 'resources', owner: 'organization_id' },
+  { name: 'api_keys', owner: 'organization_id', without: ['secret_hash', 'previous_secret_hash'] },
+  { name: 'grants', owner: 'organization_id' },
+  { name: 'ownership_offers', owner: 'organization_id' },
+  { name: 'organization_domains', owner: 'organization_id', without: ['enroller'] },
+  { name: 'invitations', owner: 'organization_id', without: ['token_hash', 'inviter'] },
+  { name: 'invitation_roles', owner: 'organization_id' },
+  { name: 'webhooks', owner: 'organization_id', without: ['secret', 'previous_secret'] },
+  { name: 'webhook_deliveries', owner: 'organization_id' },
+  { name: 'jobs', owner: 'organization_id', without: ['payload', 'actor'] },
+  { name: 'finished_jobs', owner: 'organization_id', without: ['payload', 'actor', 'result'] },
+  { name: 'job_attempts', owner: 'organization_id' },
+  { name: 'job_turns', owner: 'tenant' },
+  { name: 'job_minutes', owner: 'tenant' },
+  { name: 'limit_overrides', owner: 'organization_id' },
+  { name: 'usage', owner: 'organization_id' },
+  { name: 'usage_reports', owner: 'organization_id' },
+  { name: 'usage_reservations', owner: 'organization_id' },
+  { name: 'usage_points', owner: 'organization_id' },
+  { name: 'policy_changes', owner: 'organization_id', without: ['changed_by'] },
+  { name: 'audit_events', owner: 'log' },
+]
+
+/** Rows read with one trip. */
+const ROWS = 500
+
+/** The rows of a table as JSON texts, some hundreds at a time. */
+export const readRows = (
+  tx: Transaction,
+  organizationId: string,
+  { name, owner, without = [] }: ArchivedTable,
+): AsyncIterable<{ row: string }[]> =>
+  tx<{ row: string }[]>`
+    select (to_jsonb(t) - ${without as string[]}::text[])::text as row from ${tx(name)} t
+    where ${tx(owner)} = ${organizationId}`.cursor(ROWS)

@@ -1,0 +1,133 @@
+import type { BatchCheck } from '../decisions/schema.ts'
+import {
+  type Answer,
+  answerTo,
+  findState,
+  fromAnywhere,
+  type Policies,
+} from '../decisions/service.ts'
+import type { Context } from '../platform/context.ts'
+import { inPlatform } from '../platform/db/transaction.ts'
+import { cursorAt, positionOf, toPage } from '../platform/page.ts'
+import { Problem } from '../platform/problem.ts'
+import * as repository from './repository.ts'
+import type { SearchPermissions, SearchResources, SearchSubjects } from './schema.ts'
+
+/** Candidates read at once, and asked about for one answer; beyond, the answer ends with a cursor. */
+const READ_MAX = 1000
+const ASKED_MAX = 20_000
+
+type Source = (after: string, limit: number) => Promise<string[]>
+type Found = { key: string } & Pick<Answer, 'reason' | 'code'>
+
+/**
+ * Walks candidates in order and keeps those that are allowed, until the page is full. Whether somebody or something is
+ * allowed is decided as `/check` decides it: a list cannot disagree with a check.
+ */
+const walk = async (
+  source: Source,
+  ask: (key: string) => Answer,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+) => {
+  const found: Found[] = []
+  let [after, asked] = [positionOf(cursor), 0]
+  for (;;) {
+    const candidates = await source(after, READ_MAX)
+    for (const key of candidates) {
+      after = key
+      asked++
+      const { allowed, reason, code } = ask(key)
+      if (allowed) found.push({ key, reason, code })
+      if (found.length > limit)
+        return { ...toPage(found, limit, (each) => each.key), complete: false }
+    }
+    if (candidates.length < READ_MAX)
+      return { ...toPage(found, limit, (each) => each.key), complete: true }
+    // Most are denied: an answer that goes on is better than one that does not come.
+    if (asked >= ASKED_MAX) return { items: found, nextCursor: cursorAt(after), complete: false }
+  }
+}
+
+/** The policy as it is now: a list that is acted on must not be behind. It is about allowed addresses. */
+const stateOf = async (policies: Policies, context: Context) =>
+  fromAnywhere(await findState(policies, context, context.organizationId, 'full'))
+
+type At = Pick<BatchCheck, 'workspace' | 'resource'>
+const placed = ({ workspace, resource }: At): At => ({
+  ...(workspace ? { workspace } : {}),
+  ...(resource ? { resource } : {}),
+})
+
+/** What may this subject do here? Each permission with the reason why it is allowed. */
+export const searchPermissions = async (
+  policies: Policies,
+  context: Context,
+  { subject, limit, cursor, ...place }: SearchPermissions,
+) => {
+  const state = await stateOf(policies, context)
+  const nowMs = context.now().getTime()
+  const type = place.resource?.split(':')[0]
+  const keys = [...state.platform.permissions.keys()]
+    .filter((key) => !type || key.startsWith(`${type}:`))
+    .sort()
+  const source: Source = async (after, most) => keys.filter((key) => key > after).slice(0, most)
+  const ask = (permission: string) =>
+    answerTo(policies, state, { ...placed(place), subject, permission }, nowMs)
+  const page = await walk(source, ask, { limit, cursor })
+  const items = page.items.map(({ key, ...why }) => ({ permission: key, ...why }))
+  return { ...page, items, revision: state.token }
+}
+
+/** Who may do this here? Members, keys, services and operators, each with the reason. */
+export const searchSubjects = async (
+  policies: Policies,
+  context: Context,
+  { permission, limit, cursor, ...place }: SearchSubjects,
+) => {
+  const state = await stateOf(policies, context)
+  const nowMs = context.now().getTime()
+  const { organizationId } = context
+  const source: Source = (after, most) =>
+    inPlatform(context.sql, (tx) =>
+      repository.findCandidates(tx, { organizationId, after, limit: most }),
+    )
+  const ask = (subject: string) =>
+    answerTo(policies, state, { ...placed(place), subject, permission }, nowMs)
+  const page = await walk(source, ask, { limit, cursor })
+  const items = page.items.map(({ key, ...why }) => ({ subject: key, ...why }))
+  return { ...page, items, revision: state.token }
+}
+
+/** On which resources of the permission's type may this subject do this? Registered ones, and those with a grant. */
+export const searchResources = async (
+  policies: Policies,
+  context: Context,
+  { subject, permission, type: named, limit, cursor, workspace }: SearchResources,
+) => {
+  const state = await stateOf(policies, context)
+  const nowMs = context.now().getTime()
+  const type = permission.slice(0, permission.indexOf(':'))
+  if (named !== undefined && named !== type)
+    throw new Problem('unprocessable', 'type-differs', 'The permission is about another type.', {
+      errors: [{ pointer: '/type', detail: `must be ${type}, or left out` }],
+    })
+  const { organizationId } = context
+  const source: Source = (after, most) =>
+    inPlatform(context.sql, (tx) =>
+      repository.findResources(tx, { organizationId, type, after, limit: most }),
+    )
+  const ask = (id: string) =>
+    answerTo(
+      policies,
+      state,
+      {
+        ...placed({ workspace, resource: `${type}:${id}` }),
+        subject,
+        permission,
+      },
+      nowMs,
+    )
+  const page = await walk(source, ask, { limit, cursor })
+  const items = page.items.map(({ key, ...why }) => ({ resource: `${type}:${key}`, ...why }))
+  return { ...page, items, revision: state.token }
+}
