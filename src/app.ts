@@ -362,7 +362,7 @@ const managementRoutes = (
     .route('/limits', limitRoutes)
     .route('/usage', usageRoutes)
     .route('/analytics', analyticsRoutes)
-    .route('/preview', previewRoutes(policies))
+    .route('/preview', previewRoutes({ policies, violations: VIOLATIONS }))
     .route('/search', searchRoutes(policies))
     .route('/archive', archiveRoutes)
     .route('/jobs', organizationJobRoutes)

@@ -167,9 +167,17 @@ const elsewhere = (engine: Engine, state: OrganizationState, ask: Ask, nowMs: nu
 
 const NO_KEY = { apiKeyId: null, organizationId: null, restrictedTo: null }
 
-/** The organization for questions that are about anybody, wherever they are: what lists answer. */
-export const fromAnywhere = (state: OrganizationState): OrganizationState =>
-  state.security === null ? state : { ...state, security: null }
+/**
+ * Decides one question of a list, wherever the subject is. Not counted: who asks for a list has asked once, not once for
+ * everybody who could be on it.
+ * @throws Problem 422 for names that do not exist
+ */
+export const decideForList = (
+  { engine }: Policies,
+  state: OrganizationState,
+  input: Omit<BatchCheck, 'organization'>,
+  nowMs: number,
+): Decision => decide(engine, state, askOf(state, input), nowMs)
 
 /** Answers one question, its organization open to the caller. @throws Problem 422 for names that do not exist */
 export const answerTo = (

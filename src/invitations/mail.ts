@@ -1,8 +1,7 @@
 import * as v from 'valibot'
 import type { Context } from '../platform/context.ts'
 import { sha256, toBase64Url } from '../platform/crypto/hash.ts'
-import type { Transaction } from '../platform/db/connect.ts'
-import { inPlatform } from '../platform/db/transaction.ts'
+import { noteInOrganization } from '../platform/db/transaction.ts'
 import { jobType } from '../platform/jobs/job-type.ts'
 import { type SendMail, writeMail } from '../platform/mail/mail.ts'
 import { getBranding } from '../settings/service.ts'
@@ -21,8 +20,9 @@ export type MailOptions = {
   invitationUrl: string
 }
 
+/** Milliseconds an invitation can be accepted, from the last mail on: seven days. */
+export const VALID_MS = 7 * 24 * 60 * 60 * 1000
 const TOKEN_BYTES = 32
-const VALID_MS = 7 * 24 * 60 * 60 * 1000
 
 /**
  * Rotates the token of a pending invitation and sends it. A run that is repeated makes another token: a mail that did go
@@ -36,7 +36,8 @@ export const mailInvitation = async (
   const token = toBase64Url(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES)))
   const tokenHash = await sha256(token)
   const expiresAt = new Date(context.now().getTime() + VALID_MS)
-  const row = await change(context, (tx) =>
+  // No change of the organization: it raises no revision and leaves no event of its own.
+  const row = await noteInOrganization(context, (tx) =>
     repository.rotateToken(tx, { id, tokenHash, expiresAt }),
   )
   if (!row) return { sent: false }
@@ -57,7 +58,3 @@ export const mailInvitation = async (
   )
   return { sent: true }
 }
-
-/** Sending is no change of the organization: it raises no revision and leaves no event of its own. */
-const change = <Result>({ sql }: Context, work: (tx: Transaction) => Promise<Result>) =>
-  inPlatform(sql, work)

@@ -15,16 +15,13 @@ import { Problem } from '../platform/problem.ts'
 import { refuseStale } from '../platform/version.ts'
 import { resolveRole } from '../roles/service.ts'
 import { resolveWorkspace } from '../workspaces/service.ts'
-import { sendInvitation } from './mail.ts'
+import { sendInvitation, VALID_MS } from './mail.ts'
 import * as repository from './repository.ts'
 import type { CreateInvitation, Invitation, ListInvitations } from './schema.ts'
 import { recorded, shown } from './shown.ts'
 
 export { acceptInvitation, declineInvitation } from './answer.ts'
 export { inviteMany } from './bulk.ts'
-
-/** Days in which an invitation can be accepted, from the last mail on. */
-export const VALID_MS = 7 * 24 * 60 * 60 * 1000
 
 const notFound = () =>
   new Problem('not-found', 'invitation-not-found', 'There is no such invitation.')

@@ -1,4 +1,3 @@
-import type { Policies } from '../decisions/service.ts'
 import { answers, permit } from '../platform/http/permit.ts'
 import { router } from '../platform/http/router.ts'
 import { validate } from '../platform/http/validate.ts'
@@ -6,7 +5,7 @@ import { PreviewAnswer, PreviewRequest } from './schema.ts'
 import * as service from './service.ts'
 
 /** Mounted at /v1/organizations/:organization/preview. */
-export const previewRoutes = (policies: Policies) =>
+export const previewRoutes = (settings: service.PreviewSettings) =>
   router().post(
     '/',
     permit('role:read'),
@@ -16,5 +15,5 @@ export const previewRoutes = (policies: Policies) =>
       'Who would gain and who would lose what: a change that is not made',
     ),
     validate('json', PreviewRequest),
-    async (c) => c.json(await service.previewChange(policies, c.var.context, c.req.valid('json'))),
+    async (c) => c.json(await service.previewChange(settings, c.var.context, c.req.valid('json'))),
   )

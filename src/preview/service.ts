@@ -1,29 +1,12 @@
 import { compare, type Difference, type Seen, seeOrganization } from '../decisions/compare.ts'
 import type { Policies } from '../decisions/service.ts'
-import { grantViolations } from '../grants/service.ts'
-import { memberViolations } from '../members/service.ts'
-import { organizationViolations } from '../organizations/service.ts'
 import { type Context, unbounded } from '../platform/context.ts'
 import type { Sql, Transaction } from '../platform/db/connect.ts'
 import { changeOrganization } from '../platform/db/transaction.ts'
-import { problemOfViolation } from '../platform/db/violation.ts'
+import { problemOfViolation, type Violations } from '../platform/db/violation.ts'
 import { Problem } from '../platform/problem.ts'
-import { roleViolations } from '../roles/service.ts'
-import { teamViolations } from '../teams/service.ts'
-import { usageViolations } from '../usage/service.ts'
-import { workspaceViolations } from '../workspaces/service.ts'
 import { makeChange, PERMISSION } from './change.ts'
 import type { Change, PreviewAnswer, PreviewRequest } from './schema.ts'
-
-const VIOLATIONS = {
-  ...organizationViolations,
-  ...memberViolations,
-  ...roleViolations,
-  ...teamViolations,
-  ...workspaceViolations,
-  ...grantViolations,
-  ...usageViolations,
-}
 
 /** Differences that are listed; counts go on. */
 const LISTED_MAX = 5000
@@ -37,6 +20,9 @@ class Undone extends Error {
   }
 }
 
+/** What a preview needs of the server: its policies, and what it answers where the database refuses. */
+export type PreviewSettings = { policies: Policies; violations: Violations }
+
 type Attempt = { problem: Problem | undefined; after: Seen | undefined }
 
 /**
@@ -44,7 +30,7 @@ type Attempt = { problem: Problem | undefined; after: Seen | undefined }
  * caller may not make it, or the database refuses it, the answer says why, and still what it would have done.
  */
 export const previewChange = async (
-  policies: Policies,
+  { policies, violations }: PreviewSettings,
   context: Context,
   { change }: PreviewRequest,
 ): Promise<PreviewAnswer> => {
@@ -55,10 +41,11 @@ export const previewChange = async (
     await changeOrganization({ ...context, idempotency: undefined }, async (tx, id) => {
       const before = await seeOrganization(engine, tx, id, platform)
       const see = (inner: Transaction) => seeOrganization(engine, inner, id, platform)
-      const first = await attempt(context, tx, { change, see, isBounded: true })
+      const shared = { change, see, violations }
+      const first = await attempt(context, tx, { ...shared, isBounded: true })
       const { after } = first.after
         ? first
-        : await attempt(context, tx, { change, see, isBounded: false })
+        : await attempt(context, tx, { ...shared, isBounded: false })
       const compared = after && compare(engine, before, after, context.now().getTime())
       throw new Undone(answerOf(before, missing ?? first.problem, compared))
     })
@@ -81,6 +68,7 @@ const missingPermission = async (context: Context, change: Change) => {
 type Attempted = {
   change: Change
   see: (tx: Transaction) => Promise<Seen>
+  violations: Violations
   /** Within the caller's ceiling, and with every rule of the database kept; else only to see what it would do. */
   isBounded: boolean
 }
@@ -89,7 +77,7 @@ type Attempted = {
 const attempt = async (
   context: Context,
   tx: Transaction,
-  { change, see, isBounded }: Attempted,
+  { change, see, violations, isBounded }: Attempted,
 ): Promise<Attempt> => {
   let after: Seen | undefined
   const done = new Error('seen')
@@ -110,7 +98,7 @@ const attempt = async (
     })
   } catch (error) {
     if (error === done) return { problem: undefined, after }
-    const problem = error instanceof Problem ? error : problemOfViolation(error, VIOLATIONS)
+    const problem = error instanceof Problem ? error : problemOfViolation(error, violations)
     if (!problem || problem.kind === 'unavailable') throw error
     return { problem, after: undefined }
   }

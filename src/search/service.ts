@@ -1,11 +1,5 @@
 import type { BatchCheck } from '../decisions/schema.ts'
-import {
-  type Answer,
-  answerTo,
-  findState,
-  fromAnywhere,
-  type Policies,
-} from '../decisions/service.ts'
+import { type Decision, decideForList, findState, type Policies } from '../decisions/service.ts'
 import type { Context } from '../platform/context.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import { cursorAt, positionOf, toPage } from '../platform/page.ts'
@@ -18,15 +12,15 @@ const READ_MAX = 1000
 const ASKED_MAX = 20_000
 
 type Source = (after: string, limit: number) => Promise<string[]>
-type Found = { key: string } & Pick<Answer, 'reason' | 'code'>
+type Found = { key: string } & Pick<Decision, 'reason' | 'code'>
 
 /**
  * Walks candidates in order and keeps those that are allowed, until the page is full. Whether somebody or something is
- * allowed is decided as `/check` decides it: a list cannot disagree with a check.
+ * allowed is decided as `/check` decides it, from wherever they are: a list cannot disagree with a check.
  */
 const walk = async (
   source: Source,
-  ask: (key: string) => Answer,
+  ask: (key: string) => Decision,
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ) => {
   const found: Found[] = []
@@ -48,9 +42,9 @@ const walk = async (
   }
 }
 
-/** The policy as it is now: a list that is acted on must not be behind. It is about allowed addresses. */
-const stateOf = async (policies: Policies, context: Context) =>
-  fromAnywhere(await findState(policies, context, context.organizationId, 'full'))
+/** The policy as it is now: a list that is acted on must not be behind. */
+const stateOf = (policies: Policies, context: Context) =>
+  findState(policies, context, context.organizationId, 'full')
 
 type At = Pick<BatchCheck, 'workspace' | 'resource'>
 const placed = ({ workspace, resource }: At): At => ({
@@ -72,7 +66,7 @@ export const searchPermissions = async (
     .sort()
   const source: Source = async (after, most) => keys.filter((key) => key > after).slice(0, most)
   const ask = (permission: string) =>
-    answerTo(policies, state, { ...placed(place), subject, permission }, nowMs)
+    decideForList(policies, state, { ...placed(place), subject, permission }, nowMs)
   const page = await walk(source, ask, { limit, cursor })
   const items = page.items.map(({ key, ...why }) => ({ permission: key, ...why }))
   return { ...page, items, revision: state.token }
@@ -92,7 +86,7 @@ export const searchSubjects = async (
       repository.findCandidates(tx, { organizationId, after, limit: most }),
     )
   const ask = (subject: string) =>
-    answerTo(policies, state, { ...placed(place), subject, permission }, nowMs)
+    decideForList(policies, state, { ...placed(place), subject, permission }, nowMs)
   const page = await walk(source, ask, { limit, cursor })
   const items = page.items.map(({ key, ...why }) => ({ subject: key, ...why }))
   return { ...page, items, revision: state.token }
@@ -117,7 +111,7 @@ export const searchResources = async (
       repository.findResources(tx, { organizationId, type, after, limit: most }),
     )
   const ask = (id: string) =>
-    answerTo(
+    decideForList(
       policies,
       state,
       {

@@ -107,6 +107,15 @@ describe('a search says what /check says, over all pages', () => {
 })
 
 describe('a search', () => {
+  test('counts as no check: a list is asked once, not once for everybody who could be on it', async () => {
+    const before = JSON.stringify(server.policies.counts)
+    await search('subjects', { permission: 'org:read' })
+    await search('permissions', { subject: 'user:alice' })
+    expect(JSON.stringify(server.policies.counts)).toBe(before)
+    await isAllowed({ subject: 'user:alice', permission: 'org:read' })
+    expect(JSON.stringify(server.policies.counts)).not.toBe(before)
+  })
+
   test('says why', async () => {
     const { body } = await search('subjects', {
       permission: 'scenario:execute',

@@ -4,9 +4,18 @@ import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const BLOCK = /^```(sh|text)\n(.*?)^```$/gms
+const BLOCK = /^```(sh|text|json)\n(.*?)^```$/gms
 /** Between what one block prints and the next. */
 const BORDER = '@@@'
+
+/** A guide may lay out JSON for people; what counts is what it says. */
+const plain = (text: string): string => {
+  try {
+    return JSON.stringify(JSON.parse(text))
+  } catch {
+    return text.trim()
+  }
+}
 
 /** The commands of a guide in their order, each with what it prints if the guide says it. */
 const blocksOf = (guide: string) => {
@@ -16,25 +25,31 @@ const blocksOf = (guide: string) => {
   )) {
     const last = found.at(-1)
     if (language === 'sh') found.push({ command: text, printed: '' })
-    else if (last) last.printed = text.trim()
+    else if (last) last.printed = plain(text)
   }
   return found
 }
 
+type Surroundings = { cwd?: string; path?: string }
+
 /** Runs every command of a guide in one shell; answers what was printed beside what the guide says. */
-export const runGuide = async (guide: string, env: Record<string, string>) => {
+export const runGuide = async (
+  guide: string,
+  env: Record<string, string>,
+  { cwd = ROOT, path = process.env.PATH ?? '' }: Surroundings = {},
+) => {
   const commands = blocksOf(guide)
   const script = commands.map(({ command }) => `${command}\necho '${BORDER}'\n`).join('')
-  const latchkey = 'latchkey() { node src/cli.ts "$@"; }'
+  const latchkey = `latchkey() { node ${ROOT}src/cli.ts "$@"; }`
   const { stdout } = await promisify(execFile)(
     'bash',
     ['-euo', 'pipefail', '-c', `${latchkey}\n${script}`],
-    { cwd: ROOT, env: { PATH: process.env.PATH, ...env }, timeout: 60_000 },
+    { cwd, env: { PATH: path, ...env }, timeout: 60_000 },
   )
   const printed = stripVTControlCharacters(stdout).split(BORDER).slice(0, -1)
   return {
     commands: commands.length,
-    printed: printed.map((text) => text.trim()),
+    printed: printed.map(plain),
     said: commands.map((each) => each.printed),
   }
 }

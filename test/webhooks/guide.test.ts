@@ -1,34 +1,16 @@
-import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startWorkers, type Workers } from '../../src/platform/jobs/workers.ts'
 import { silentLog } from '../../src/platform/log.ts'
 import { createSend } from '../../src/platform/node/send.ts'
 import { type Listening, startListening } from '../authzen/fixtures.ts'
+import { runGuide } from '../support/guide.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BLOCK = /^```(\w+)\n(.*?)^```$/gms
-/** Between what one block prints and the next. */
-const BORDER = '@@@'
-
-/** The commands of the guide in their order, each with what it prints if the guide says it. */
-const blocks = () => {
-  const found: { command: string; printed?: unknown }[] = []
-  const guide = readFileSync(join(ROOT, 'docs/webhooks.md'), 'utf8')
-  for (const [, language, text = ''] of guide.matchAll(BLOCK)) {
-    const last = found.at(-1)
-    if (language === 'sh') found.push({ command: text })
-    else if (language === 'json' && last) last.printed = JSON.parse(text)
-  }
-  return found
-}
-
 const freePort = () =>
   new Promise<number>((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
@@ -57,21 +39,13 @@ afterAll(async () => {
 })
 
 test('every command of the guide runs and prints what the guide says', async () => {
-  const commands = blocks()
-  expect(commands.length).toBeGreaterThan(10)
-  const script = commands.map(({ command }) => `${command}\necho '${BORDER}'\n`).join('')
-  const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
-    cwd: folder,
-    env: {
-      PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`,
-      LATCHKEY_URL: server.url,
-      LATCHKEY_ADMIN_KEY: server.adminKey,
-      RECEIVER_PORT: String(await freePort()),
-    },
-    timeout: 60_000,
-  })
-  const printed = stdout.split(BORDER).slice(0, -1)
-  expect(printed.map((text) => (text.trim() === '' ? undefined : JSON.parse(text)))).toEqual(
-    commands.map((each) => each.printed),
-  )
+  const env = {
+    LATCHKEY_URL: server.url,
+    LATCHKEY_ADMIN_KEY: server.adminKey,
+    RECEIVER_PORT: String(await freePort()),
+  }
+  const path = `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`
+  const { commands, printed, said } = await runGuide('webhooks.md', env, { cwd: folder, path })
+  expect(commands).toBeGreaterThan(10)
+  expect(printed).toEqual(said)
 })

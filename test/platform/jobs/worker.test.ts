@@ -155,7 +155,6 @@ test('makes one job of a dedup key at a time, per organization', async () => {
 test('runs one of an exclusive key at a time', async () => {
   const { sql } = database
   let [now, most] = [0, 0]
-  await sql`update job_queues set slots_min = 8 where queue = 'maintenance'`.catch(() => {})
   await sql`update job_queues set slots_min = 5 where queue = 'maintenance'`
   await enqueueNumbers(sql, 12, { queue: 'maintenance', exclusiveKey: 'one' })
   workers = await startTestWorkers(sql, async () => {
