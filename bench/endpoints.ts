@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type Sql } from '../src/platform/db/connect.ts'
 import { asAdministrator, within } from '../test/support/database.ts'
 import { type Figure, median, percentile } from './figures.ts'
@@ -12,7 +13,10 @@ export type EndpointsAmount = {
   /** Members of the one big organization, among all. */
   big: number
   clients: number
-  /** Requests of each endpoint. */
+  /** Requests of each client a second, while it is measured how long they take. */
+  perSecond: number
+  seconds: number
+  /** Requests of each endpoint that are asked without a pause, to see how many the server answers at most. */
   requests: number
 }
 
@@ -52,7 +56,7 @@ const endpointsOf = ({ organizations }: EndpointsAmount): Endpoint[] => {
     shot: (n) => ({ method: 'GET', path: `${path(n)}${what}` }),
   })
   return [
-    read('GET organization', ''),
+    read('GET organization, the first of each', ''),
     read('GET member', '/members/u3'),
     read('GET members, a page', '/members?limit=50'),
     read('GET roles', '/roles'),
@@ -131,9 +135,8 @@ const endpointsOf = ({ organizations }: EndpointsAmount): Endpoint[] => {
 }
 
 const ask = (agent: Agent, url: string, { method, path, body }: Shot) =>
-  new Promise<number>((resolve, reject) => {
+  new Promise<void>((resolve, reject) => {
     const text = body ? JSON.stringify(body) : undefined
-    const startedAtMs = performance.now()
     const headers = {
       ...AUTHORIZATION,
       ...(text
@@ -149,28 +152,90 @@ const ask = (agent: Agent, url: string, { method, path, body }: Shot) =>
       answer.on('end', () => {
         if ((answer.statusCode ?? 0) >= 300)
           reject(new Error(`${method} ${path}: ${answer.statusCode} ${heard.slice(0, 300)}`))
-        else resolve(performance.now() - startedAtMs)
+        else resolve()
       })
     })
     asked.on('error', reject)
     asked.end(text)
   })
 
-/** Milliseconds of each request, asked by so many clients at once. */
-const timesOf = async (url: string, { shot }: Endpoint, { clients, requests }: EndpointsAmount) => {
-  const agent = new Agent({ keepAlive: true, maxSockets: clients })
+type Asking = { url: string; agent: Agent; endpoint: Endpoint; from: number }
+
+/**
+ * Milliseconds of each request, from the moment it was due: each client asks at its own times, evenly spread, and asks late
+ * when the answer before is late, which then counts as waiting.
+ */
+const timesOf = async (
+  { url, agent, endpoint, from }: Asking,
+  { clients, perSecond, seconds }: EndpointsAmount,
+) => {
   const times: number[] = []
-  let next = 0
-  await Promise.all(
-    Array.from({ length: clients }, async () => {
-      while (next < requests) times.push(await ask(agent, url, shot(next++)))
-    }),
-  )
-  agent.destroy()
+  const each = perSecond * seconds
+  const startedAtMs = performance.now()
+  const client = async (number: number) => {
+    for (let turn = 0; turn < each; turn++) {
+      const dueAtMs = startedAtMs + ((turn + number / clients) * 1000) / perSecond
+      const early = dueAtMs - performance.now()
+      if (early > 0) await sleep(early)
+      await ask(agent, url, endpoint.shot(from + turn * clients + number))
+      times.push(performance.now() - dueAtMs)
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, (_, number) => client(number)))
   return times
 }
 
+/** Answers a second where every client asks again at once. */
+const rateOf = async (
+  { url, agent, endpoint, from }: Asking,
+  { clients, requests }: EndpointsAmount,
+) => {
+  const startedAtMs = performance.now()
+  let next = 0
+  const client = async () => {
+    while (next < requests) await ask(agent, url, endpoint.shot(from + next++))
+  }
+  await Promise.all(Array.from({ length: clients }, client))
+  return (requests * 1000) / (performance.now() - startedAtMs)
+}
+
 const TARGET_MS = { simple: 50, complex: 200 } as const
+
+const figuresOf = async (
+  url: string,
+  endpoint: Endpoint,
+  amount: EndpointsAmount,
+): Promise<Figure[]> => {
+  const { clients, perSecond, requests } = amount
+  const agent = new Agent({ keepAlive: true, maxSockets: clients })
+  const asking = { url, agent, endpoint, from: 0 }
+  try {
+    const times = await timesOf(asking, amount)
+    const rate = await rateOf({ ...asking, from: times.length }, amount)
+    return [
+      {
+        name: `${endpoint.name}, p95`,
+        value: percentile(times, 0.95),
+        lowest: median(times),
+        highest: percentile(times, 0.99),
+        unit: 'ms',
+        target: TARGET_MS[endpoint.kind],
+        reach: 'at most',
+        note: `${endpoint.kind}; lowest is p50, highest p99; ${clients} clients, each ${perSecond} requests a second`,
+      },
+      {
+        name: `${endpoint.name}, at most`,
+        value: rate,
+        lowest: rate,
+        highest: rate,
+        unit: 'requests/s',
+        note: `${clients} clients that ask again at once, ${requests} requests`,
+      },
+    ]
+  } finally {
+    agent.destroy()
+  }
+}
 
 /** Every kind of request of the management API, by many clients at once, over many organizations. */
 export const benchEndpoints = async (
@@ -200,17 +265,7 @@ export const benchEndpoints = async (
     const asking = step('endpoints', endpoints.length)
     for (const [at, endpoint] of endpoints.entries()) {
       asking.at(at, endpoint.name)
-      const times = await timesOf(server.url, endpoint, amount)
-      figures.push({
-        name: `${endpoint.name}, p95`,
-        value: percentile(times, 0.95),
-        lowest: median(times),
-        highest: percentile(times, 0.99),
-        unit: 'ms',
-        target: TARGET_MS[endpoint.kind],
-        reach: 'at most',
-        note: `${endpoint.kind}; lowest is p50, highest p99; ${amount.clients} clients, ${times.length} requests`,
-      })
+      figures.push(...(await figuresOf(server.url, endpoint, amount)))
     }
     asking.done()
     return figures

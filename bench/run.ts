@@ -43,8 +43,24 @@ const JOBS = given.short
   : { jobs: 20_000, turns: 5, foreign: 100_000, small: 200 }
 
 const ENDPOINTS = given.short
-  ? { organizations: 1_000, members: 10_000, big: 1_000, clients: 50, requests: 500 }
-  : { organizations: 10_000, members: 100_000, big: 10_000, clients: 50, requests: 5_000 }
+  ? {
+      organizations: 1_000,
+      members: 10_000,
+      big: 1_000,
+      clients: 50,
+      perSecond: 4,
+      seconds: 1,
+      requests: 200,
+    }
+  : {
+      organizations: 10_000,
+      members: 100_000,
+      big: 10_000,
+      clients: 50,
+      perSecond: 4,
+      seconds: 5,
+      requests: 1_000,
+    }
 
 const endings: (() => Promise<unknown>)[] = []
 const untilEnd = <Value extends { stop: () => Promise<unknown> }>(value: Value): Value => {

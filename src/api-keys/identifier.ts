@@ -3,7 +3,7 @@ import type { Actor } from '../platform/context.ts'
 import type { Sql } from '../platform/db/connect.ts'
 
 /** A key that was verified, while what it depends on stands still. */
-type Verified = { actor: Actor; untilMs: number; revision: number }
+type Verified = { actor: Actor; untilMs: number; revision: number; verifiedAtMs: number }
 
 export type IdentifierOptions = {
   /** Looks a key up and verifies it. */
@@ -19,6 +19,8 @@ export type IdentifierOptions = {
 }
 
 const CACHED_MAX = 50_000
+/** As often at least a key in use is looked up, so that it is known when it was used last. */
+const VERIFIED_ANEW_MS = 60_000
 
 /**
  * Remembers verified keys. An entry holds the revision it was verified at: revoking, rotating or expiring a key raises it,
@@ -28,6 +30,8 @@ const CACHED_MAX = 50_000
 export const createIdentifier = ({ verify, peekRevision, revision }: IdentifierOptions) => {
   const verified = new LRUCache<string, Verified>({ max: CACHED_MAX })
 
+  const looking = new Map<string, Promise<Actor | undefined>>()
+
   /** The revision is read first and the key after it, so that a revocation between the two is not missed. */
   const verifyAt = async (
     sql: Sql,
@@ -36,9 +40,11 @@ export const createIdentifier = ({ verify, peekRevision, revision }: IdentifierO
     organizationId: string | null,
   ) => {
     const at = await revision(sql, organizationId)
+    const known = verified.get(token)
+    if (known && known.revision === at && isFresh(known, nowMs)) return known.actor
     const found = await verify(sql, token, nowMs)
     if (at !== undefined && found?.actor.organizationId === organizationId)
-      verified.set(token, { ...found, revision: at })
+      verified.set(token, { ...found, revision: at, verifiedAtMs: nowMs })
     else verified.delete(token)
     return found?.actor
   }
@@ -50,14 +56,31 @@ export const createIdentifier = ({ verify, peekRevision, revision }: IdentifierO
     return found && verifyAt(sql, token, nowMs, found.actor.organizationId)
   }
 
-  return (sql: Sql, token: string, nowMs: number): Actor | Promise<Actor | undefined> => {
+  /** What is remembered, if it is known to be true still. */
+  const remembered = (token: string, nowMs: number): Actor | undefined => {
     const known = verified.get(token)
-    if (
-      known &&
-      known.untilMs > nowMs &&
-      peekRevision(known.actor.organizationId) === known.revision
-    )
-      return known.actor
-    return look(sql, token, nowMs)
+    if (!known || !isFresh(known, nowMs)) return undefined
+    return peekRevision(known.actor.organizationId) === known.revision ? known.actor : undefined
   }
+
+  /**
+   * Requests that come with the same key at the same time wait for the first of them. What that one found counts for them
+   * only while nothing has changed since: a key may have been revoked after it was read.
+   */
+  const lookOnce = async (sql: Sql, token: string, nowMs: number): Promise<Actor | undefined> => {
+    const running = looking.get(token)
+    if (running) {
+      await running.catch(() => undefined)
+      return remembered(token, nowMs) ?? look(sql, token, nowMs)
+    }
+    const started = look(sql, token, nowMs).finally(() => looking.delete(token))
+    looking.set(token, started)
+    return started
+  }
+
+  return (sql: Sql, token: string, nowMs: number): Actor | Promise<Actor | undefined> =>
+    remembered(token, nowMs) ?? lookOnce(sql, token, nowMs)
 }
+
+const isFresh = ({ untilMs, verifiedAtMs }: Verified, nowMs: number) =>
+  untilMs > nowMs && nowMs - verifiedAtMs < VERIFIED_ANEW_MS

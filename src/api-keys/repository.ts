@@ -83,6 +83,11 @@ export const revokeApiKey = (tx: Queryable, organizationId: string, id: string) 
   update api_keys set revoked_at = coalesce(revoked_at, now()), version = version + 1
   where organization_id = ${organizationId} and id = ${id}`
 
+/** What a key holds ends with it. */
+export const deleteKeyGrants = (tx: Queryable, organizationId: string | null, id: string) => tx`
+  delete from grants
+  where organization_id is not distinct from ${organizationId} and api_key::text = ${id}`
+
 export const replaceSecret = (
   tx: Queryable,
   key: { id: string; secretHash: Uint8Array; overlapSeconds: number },

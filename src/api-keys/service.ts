@@ -150,7 +150,10 @@ const requireApiKey = async (
 export const getApiKey = (context: Context, { id }: OneApiKey) =>
   inOrganization(context, (tx, organizationId) => requireApiKey(tx, organizationId, id))
 
-/** Revokes a key: its next request is refused. The row stays, so that the log's names mean something. */
+/**
+ * Revokes a key: its next request is refused, and it holds nothing any more, so that what was begun with it (an invitation,
+ * a way in, a job) gives nothing either. The row stays, so that the log's names mean something.
+ */
 export const deleteApiKey = (context: Context, { id }: OneApiKey) =>
   changeOrganization(
     context,
@@ -158,6 +161,7 @@ export const deleteApiKey = (context: Context, { id }: OneApiKey) =>
       const before = await requireApiKey(tx, organizationId, id)
       refuseStale(context, before.version)
       await repository.revokeApiKey(tx, organizationId, id)
+      await repository.deleteKeyGrants(tx, organizationId, id)
       const after = await requireApiKey(tx, organizationId, id)
       await recordChange(tx, context, {
         event: 'api-key.revoked',
@@ -326,5 +330,6 @@ export const revokeOperatorKey = (context: Context, id: string) =>
     const revoked = await repository.revokeOperatorKey(tx, id)
     if (!revoked)
       throw new Problem('not-found', 'api-key-not-found', "There is no such operator's key.")
+    await repository.deleteKeyGrants(tx, null, id)
     await recordChange(tx, context, { event: 'api-key.revoked', resource: `api-key:${id}` })
   })

@@ -2,6 +2,7 @@ import type { Context } from '../platform/context.ts'
 import { sha256 } from '../platform/crypto/hash.ts'
 import { mac } from '../platform/crypto/mac.ts'
 import type { Transaction } from '../platform/db/connect.ts'
+import { findRevisions } from '../platform/db/revisions.ts'
 import { newId } from '../platform/id.ts'
 import * as repository from './repository.ts'
 
@@ -43,7 +44,7 @@ export const writeEvent = async (
   { workspaceId = null, subject, ...change }: Change & { count?: number },
 ) => {
   const log = context.organizationId || 'platform'
-  const { revision, platformRevision } = await repository.findRevision(tx, log)
+  const { revision, platformRevision } = await findRevisions(tx, log)
   const reached = revision ?? platformRevision
   const [id, at] = [newId('evt'), context.now().toISOString()]
   const body = JSON.stringify(

@@ -32,11 +32,3 @@ export const findEventBody = async (tx: Queryable, log: string, id: string) => {
   >`select body from audit_events where log = ${log} and id = ${id}`
   return found!.body
 }
-
-/** Where the organization (or the platform) and the platform stand inside this transaction. */
-export const findRevision = async (tx: Queryable, log: string) => {
-  const [row] = await tx<{ revision: number | null; platformRevision: number }[]>`
-    select p.revision as platform_revision, o.revision
-    from platform p left join organizations o on o.id = ${log}`
-  return row!
-}

@@ -5,7 +5,8 @@ import { Reference } from '../permissions/schema.ts'
 import { type Context, parseRevisionToken } from '../platform/context.ts'
 import type { Queryable, Sql, Transaction } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
-import { inPlatform } from '../platform/db/transaction.ts'
+import { findRevisions } from '../platform/db/revisions.ts'
+import { inPlatform, inPlatformSnapshot, revisionsOf } from '../platform/db/transaction.ts'
 import { Problem } from '../platform/problem.ts'
 import { createAsked } from './asked.ts'
 import * as repository from './repository.ts'
@@ -50,9 +51,10 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     sizeCalculation: (state) => bytesOf(engine, state),
   })
   const idsBySlug = new LRUCache<string, string>({ max: 100_000 })
+  /** Loads under way by what was asked for, an id or a slug, with the organizations that changed meanwhile. */
   const loading = new Map<
     string,
-    { done: Promise<OrganizationState | undefined>; dirty: boolean }
+    { done: Promise<OrganizationState | undefined>; changed: Set<string> }
   >()
   let platform: PlatformState | undefined
   let platformStale = true
@@ -64,8 +66,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   const markStale = (organizationId: string) => {
     const state = states.peek(organizationId)
     if (state) state.stale = true
-    const inFlight = loading.get(organizationId)
-    if (inFlight) inFlight.dirty = true
+    for (const { changed } of loading.values()) changed.add(organizationId)
   }
 
   /** Reads what changed anywhere, and marks it. Callers that come meanwhile wait for the same answer. */
@@ -139,45 +140,44 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     return store(await compileOrganization(engine, rows, shared))
   }
 
-  const load = (sql: Sql, organizationId: string): Promise<OrganizationState | undefined> => {
-    const running = loading.get(organizationId)
+  /** One that is not in memory, by id or slug: a single statement, and so of one instant. */
+  const loadFirst = async (sql: Sql, reference: string, shared: PlatformState) => {
+    const rows = await inPlatformSnapshot(sql, (tx) => repository.findOrganization(tx, reference))
+    return rows && store(await compileOrganization(engine, rows, shared))
+  }
+
+  const load = (sql: Sql, reference: string): Promise<OrganizationState | undefined> => {
+    const running = loading.get(reference)
     if (running) return running.done
-    const entry = { dirty: false, done: Promise.resolve<OrganizationState | undefined>(undefined) }
-    entry.done = (async () => {
-      const shared = await currentPlatform(sql)
+    const changed = new Set<string>()
+    const done = (async () => {
+      let id = reference
       try {
-        return await beforeDeadline(
-          inSnapshot(sql, (tx) => refresh(tx, organizationId, shared)),
+        const shared = await currentPlatform(sql)
+        const state = await beforeDeadline(
+          states.has(reference)
+            ? inPlatformSnapshot(sql, (tx) => refresh(tx, reference, shared))
+            : loadFirst(sql, reference, shared),
           LOAD_DEADLINE_MS,
         )
+        id = state?.id ?? reference
+        return state
       } catch (error) {
         // Half-read changes may not be mistaken for none.
-        const state = states.peek(organizationId)
+        const state = states.peek(reference)
         if (state) state.stale = true
         throw error
       } finally {
-        loading.delete(organizationId)
-        if (entry.dirty) markStale(organizationId)
+        loading.delete(reference)
+        if (changed.has(id)) markStale(id)
       }
     })()
-    loading.set(organizationId, entry)
-    return entry.done
+    loading.set(reference, { done, changed })
+    return done
   }
 
   const isCurrent = (state: OrganizationState) =>
     !state.stale && !platformStale && state.platform === platform
-
-  /** The id behind an id or a slug; undefined where there is no such organization. */
-  const identify = async (sql: Sql, reference: string): Promise<string | undefined> => {
-    const known = idsBySlug.get(reference)
-    if (known !== undefined) return known
-    if (states.has(reference)) return reference
-    if (!v.is(Reference, reference)) return undefined
-    // One statement, and so one round trip: it is on the way of every first question.
-    const found = await beforeDeadline(repository.findOrganizationId(sql, reference))
-    if (found !== undefined && found !== reference) idsBySlug.set(reference, found)
-    return found
-  }
 
   /** The organization's policy if it can be answered from at once, without a promise: what a warm check asks. */
   const peek = (reference: string): OrganizationState | undefined => {
@@ -204,21 +204,19 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     consistency: Consistency = 'minimize_latency',
   ): Promise<OrganizationState | undefined> => {
     if (now() - checkedAtMs > options.stalenessMs) await check(sql)
-    const organizationId = await identify(sql, reference)
-    if (organizationId === undefined) return undefined
-    await demand(sql, organizationId, consistency)
+    let id = idsBySlug.get(reference) ?? (states.has(reference) ? reference : undefined)
+    if (id === undefined && !v.is(Reference, reference)) return undefined
+    await demand(sql, id ?? reference, consistency)
     for (;;) {
-      const state = states.get(organizationId)
+      const state = id === undefined ? undefined : states.get(id)
       if (state && isCurrent(state)) {
         if (state.slug === reference || state.id === reference) return reached(state, consistency)
         // The slug was given away or changed: ask again whose it is.
         idsBySlug.delete(reference)
-        const owner = await identify(sql, reference)
-        return owner === undefined || owner === organizationId
-          ? undefined
-          : find(sql, owner, consistency)
+        id = undefined
       }
-      if (!(await load(sql, organizationId))) {
+      id = (await load(sql, id ?? reference))?.id
+      if (id === undefined) {
         idsBySlug.delete(reference)
         return undefined
       }
@@ -231,7 +229,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     const state = states.peek(organizationId)
     const wanted =
       consistency === 'full'
-        ? await beforeDeadline(repository.findRevisions(sql, organizationId))
+        ? await beforeDeadline(findRevisions(sql, organizationId))
         : parseRevisionToken(consistency.atLeast)
     if (!wanted) return
     if (!state || (wanted.revision ?? 0) > state.revision) markStale(organizationId)
@@ -264,7 +262,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     tx: Transaction,
     organizationId: string,
   ): Promise<OrganizationState> => {
-    const revisions = await repository.findRevisions(tx, organizationId)
+    const revisions = revisionsOf(tx) ?? (await findRevisions(tx, organizationId))
     if (revisions.ownChange) throw new Error('the ceiling must be asked before anything is changed')
     if (!platform || platform.revision !== revisions.platformRevision) {
       platformStale = true
@@ -307,12 +305,3 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     size: () => ({ organizations: states.size, bytes: states.calculatedSize ?? 0 }),
   }
 }
-
-const inSnapshot = <Result>(
-  sql: Sql,
-  work: (tx: Transaction) => Promise<Result>,
-): Promise<Result> =>
-  sql.begin('isolation level repeatable read read only', async (tx) => {
-    await tx`select set_config('role', 'latchkey_platform', true)`
-    return work(tx as Transaction)
-  }) as Promise<Result>

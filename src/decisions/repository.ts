@@ -72,9 +72,10 @@ export type SliceRows = Pick<
   'members' | 'teams' | 'teamMembers' | 'resources' | 'grants'
 >
 
-const GRANT = `json_build_array(g.subject, case when r.id is null then g.workspace_id else r.workspace_id end,
+const grantAt = (workspace: string) => `json_build_array(g.subject, ${workspace},
   g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name, g.permission, g.effect, g.condition,
   (extract(epoch from g.expires_at) * 1000)::float8)`
+const GRANT = grantAt('case when r.id is null then g.workspace_id else r.workspace_id end')
 // A registered resource is where the registry says, whatever the grant was written with.
 const GRANTS = `grants g left join resources r
   on r.organization_id = g.organization_id and r.type = g.resource_type and r.id = g.resource_id`
@@ -102,65 +103,69 @@ export const findPlatform = async (sql: Queryable): Promise<PlatformRows> => {
   return row!
 }
 
-/** One organization by its id, in one statement and so of one instant. */
-export const findOrganization = async (
-  sql: Queryable,
-  organizationId: string,
-): Promise<OrganizationRows | undefined> => {
-  const own = 'where organization_id = o.id'
-  const [row] = await sql.unsafe<OrganizationRows[]>(
-    `select o.id, o.slug, o.status, o.security, o.revision,
-    ${list('json_build_array(id, slug)', `workspaces ${own}`)} as workspaces,
-    ${list(MEMBER, `members ${own}`)} as members,
-    ${list('json_build_array(slug, parent)', `teams ${own}`)} as teams,
-    ${list('json_build_array(subject, team)', `team_members ${own}`)} as team_members,
-    ${list('json_build_array(home, scope, name)', `roles ${own}`)} as roles,
+const OWN = 'where organization_id = o.id'
+// Each table by its organization and none joined to another: a kept plan of it stays good while the tables grow.
+const ORGANIZATION = `select o.id, o.slug, o.status, o.security, o.revision,
+    ${list('json_build_array(id, slug)', `workspaces ${OWN}`)} as workspaces,
+    ${list(MEMBER, `members ${OWN}`)} as members,
+    ${list('json_build_array(slug, parent)', `teams ${OWN}`)} as teams,
+    ${list('json_build_array(subject, team)', `team_members ${OWN}`)} as team_members,
+    ${list('json_build_array(home, scope, name)', `roles ${OWN}`)} as roles,
     ${list(HELD, 'role_permissions where role_home = o.id')} as role_permissions,
     ${list(INHERIT, 'role_inherits where role_home = o.id')} as role_inherits,
-    ${list(RESOURCE, `resources ${own}`)} as resources,
-    ${list(GRANT, `${GRANTS} where g.organization_id = o.id and ${UNEXPIRED}`)} as grants
-    from organizations o where o.id = $1`,
-    [organizationId],
-  )
+    ${list(RESOURCE, `resources ${OWN}`)} as resources,
+    ${list(grantAt('g.workspace_id'), `grants g where g.organization_id = o.id and ${UNEXPIRED}`)} as grants
+    from organizations o where o.id = $1 or o.slug = $1`
+
+/** One organization by its id or slug, in one statement and so of one instant. */
+export const findOrganization = async (
+  sql: Queryable,
+  reference: string,
+): Promise<OrganizationRows | undefined> => {
+  const [row] = await sql.unsafe<OrganizationRows[]>(ORGANIZATION, [reference], { prepare: true })
+  if (row) placeGrants(row)
   return row
 }
+
+/** A registered resource is where the registry says, whatever the grant was written with. */
+const placeGrants = ({ resources, grants }: OrganizationRows) => {
+  if (resources.length === 0) return
+  const workspaces = new Map(
+    resources.map(([type, id, workspaceId]) => [`${type}:${id}`, workspaceId]),
+  )
+  for (const grant of grants) {
+    if (grant[2] === null) continue
+    const workspaceId = workspaces.get(`${grant[2]}:${grant[3]}`)
+    if (workspaceId !== undefined) grant[1] = workspaceId
+  }
+}
+
+const WANTED = '(select subject from wanted)'
+const TOUCHED = `(select r->>0, r->>1 from jsonb_array_elements($3::text::jsonb) r)`
+const SLICE = `with wanted (subject) as (
+      select jsonb_array_elements_text($2::text::jsonb)
+      union select subject from grants where organization_id = $1 and (resource_type, resource_id) in ${TOUCHED})
+    select ${list('subject', 'wanted')} as subjects,
+    ${list(MEMBER, `members where organization_id = $1 and subject in ${WANTED}`)} as members,
+    ${list('json_build_array(slug, parent)', `teams where organization_id = $1 and slug in (select substr(subject, 6) from wanted where starts_with(subject, 'team:'))`)} as teams,
+    ${list('json_build_array(subject, team)', `team_members where organization_id = $1 and subject in ${WANTED}`)} as team_members,
+    ${list(RESOURCE, `resources where organization_id = $1 and (type, id) in ${TOUCHED}`)} as resources,
+    ${list(GRANT, `${GRANTS} where g.organization_id = $1 and g.subject in ${WANTED} and ${UNEXPIRED}`)} as grants`
 
 /** The rows of some subjects (`user:…`, `team:…`) and resources (`type:id`), and of whoever holds a grant on one of these. */
 export const findSlice = async (
   sql: Queryable,
   slice: { organizationId: string; subjects: string[]; resources: string[] },
 ): Promise<SliceRows & { subjects: string[] }> => {
+  const resources = slice.resources.map((resource) => {
+    const colon = resource.indexOf(':')
+    return [resource.slice(0, colon), resource.slice(colon + 1)]
+  })
   const [row] = await sql.unsafe<(SliceRows & { subjects: string[] })[]>(
-    `with wanted (subject) as (
-      select jsonb_array_elements_text($2::text::jsonb)
-      union select subject from grants where organization_id = $1
-        and (resource_type || ':' || resource_id) in (select jsonb_array_elements_text($3::text::jsonb)))
-    select ${list('subject', 'wanted')} as subjects,
-    ${list(MEMBER, 'members where organization_id = $1 and subject in (select subject from wanted)')} as members,
-    ${list('json_build_array(slug, parent)', `teams where organization_id = $1 and 'team:' || slug in (select subject from wanted)`)} as teams,
-    ${list('json_build_array(subject, team)', 'team_members where organization_id = $1 and subject in (select subject from wanted)')} as team_members,
-    ${list(RESOURCE, `resources where organization_id = $1 and type || ':' || id in (select jsonb_array_elements_text($3::text::jsonb))`)} as resources,
-    ${list(GRANT, `${GRANTS} where g.organization_id = $1 and g.subject in (select subject from wanted) and ${UNEXPIRED}`)} as grants`,
-    [slice.organizationId, JSON.stringify(slice.subjects), JSON.stringify(slice.resources)],
+    SLICE,
+    [slice.organizationId, JSON.stringify(slice.subjects), JSON.stringify(resources)],
+    { prepare: true },
   )
-  return row!
-}
-
-/** The id behind an id or a slug. */
-export const findOrganizationId = async (sql: Queryable, reference: string) => {
-  const [row] = await sql<{ id: string }[]>`
-    select id from organizations where id = ${reference} or slug = ${reference}`
-  return row?.id
-}
-
-/** Where an organization and the platform stand now. */
-export const findRevisions = async (sql: Queryable, organizationId: string) => {
-  const [row] = await sql<
-    { revision: number | null; platformRevision: number; ownChange: boolean }[]
-  >`
-    select p.revision as platform_revision, o.revision,
-      coalesce(o.revised_by = pg_current_xact_id_if_assigned(), false) as own_change
-    from platform p left join organizations o on o.id = ${organizationId}`
   return row!
 }
 

@@ -1,6 +1,7 @@
 import type { Engine, OrganizationPolicy, PlatformPolicy } from '../engine/engine.ts'
 import { revisionToken } from '../platform/context.ts'
 import type { Queryable } from '../platform/db/connect.ts'
+import { findRevisions } from '../platform/db/revisions.ts'
 import {
   linesOfOrganization,
   linesOfPlatform,
@@ -170,10 +171,12 @@ export const patch = async (
 ): Promise<boolean> => {
   if (state.platform !== platform && state.expandsRoles) return false
   const from = state.revision
-  const { revision } = await repository.findRevisions(tx, state.id)
+  const [{ revision }, changes] = await Promise.all([
+    findRevisions(tx, state.id),
+    repository.findChanges(tx, state.id, from),
+  ])
   if (revision === null || revision < from) return false
   if (revision > from) {
-    const changes = await repository.findChanges(tx, state.id, from)
     const complete = changes.length === revision - from
     const touched = complete ? touchedBy(changes) : undefined
     if (!touched) return false

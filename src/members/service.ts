@@ -81,7 +81,10 @@ type Wanted = PutMember & { organizationId: string }
 const setMember = async (context: Context, tx: Transaction, wanted: Wanted) => {
   const { organizationId, user } = wanted
   const ceiling = await ceilingOf(context, tx)
-  const before = await repository.findMember(tx, organizationId, user)
+  const [before, named] = await Promise.all([
+    repository.findMember(tx, organizationId, user),
+    resolveAll(tx, organizationId, wanted.roles),
+  ])
   requireHeld(ceiling, before ? 'org:member:role:update' : 'org:member:invite', organizationId)
   refuseStale(context, before?.version)
   const isOwner = wanted.roles.includes('owner')
@@ -91,28 +94,32 @@ const setMember = async (context: Context, tx: Transaction, wanted: Wanted) => {
   const status = wanted.status ?? before?.status ?? 'active'
 
   const had = before?.roles ?? []
-  const added = await resolveAll(tx, organizationId, wanted.roles, had)
-  const removed = await resolveAll(tx, organizationId, had, wanted.roles)
-  for (const { role, pointer } of added) {
-    const given = await givenByRole(tx, [role.home, role.scope, role.name], { organizationId })
-    refuseAboveCeiling(ceiling, given, pointer)
-  }
+  const added = named.filter(({ role }) => !had.includes(role.name))
+  const ending = had.filter((name) => !wanted.roles.includes(name))
+  const removed = ending.length > 0 ? await resolveAll(tx, organizationId, ending) : []
+  const given = await Promise.all(
+    added.map(({ role }) =>
+      givenByRole(tx, [role.home, role.scope, role.name], { organizationId }),
+    ),
+  )
+  for (const [index, { pointer }] of added.entries())
+    refuseAboveCeiling(ceiling, given[index]!, pointer)
   if (before && isRestored(before, status, expiresAt))
     refuseAboveCeiling(ceiling, await givenBySubject(tx, organizationId, user), '/status')
 
-  const created = await repository.upsertMember(tx, {
-    organizationId,
-    subject: user,
-    isOwner,
-    status,
-    attributes: wanted.attributes ?? before?.attributes ?? {},
-    expiresAt,
-  })
   const place = { organizationId, workspaceId: null, subject: user }
-  for (const { role } of added) await giveRole(context, tx, { ...place, role })
-  for (const { role } of removed) await takeRole(tx, { ...place, role })
+  const attributes = wanted.attributes ?? before?.attributes ?? {}
+  const row = { organizationId, subject: user, isOwner, status, attributes, expiresAt }
+  // Sent one behind the other, without waiting for each answer.
+  const upserted = repository.upsertMember(tx, row)
+  const roles = Promise.all([
+    ...added.map(({ role }) => giveRole(context, tx, { ...place, role })),
+    ...removed.map(({ role }) => takeRole(tx, { ...place, role })),
+  ])
+  const found = repository.findMember(tx, organizationId, user)
+  const [created, after] = await Promise.all([upserted, found, roles])
 
-  const member = shown((await repository.findMember(tx, organizationId, user))!)
+  const member = shown(after!)
   await recordChange(tx, context, {
     event: created ? 'member.created' : 'member.updated',
     resource: `member:${user}`,
@@ -145,24 +152,17 @@ const refusePast = (context: Context, expiresAt: string | null | undefined) => {
     throw unprocessable('expiry-past', '/expiresAt', 'expiresAt is in the past.')
 }
 
-/** The named roles but for some; ownership is a flag, so it is none of them. */
-const resolveAll = async (
-  tx: Transaction,
-  organizationId: string,
-  names: readonly string[],
-  but: readonly string[],
-) => {
-  const roles = []
-  for (const [index, name] of names.entries()) {
-    if (name === 'owner' || but.includes(name)) continue
-    const pointer = `/roles/${index}`
-    roles.push({
-      pointer,
-      role: await resolveRole(tx, organizationId, { name, inWorkspace: false, pointer }),
-    })
-  }
-  return roles
-}
+/** The named roles; ownership is a flag, so it is none of them. */
+const resolveAll = (tx: Transaction, organizationId: string, names: readonly string[]) =>
+  Promise.all(
+    names
+      .map((name, index) => ({ name, pointer: `/roles/${index}` }))
+      .filter(({ name }) => name !== 'owner')
+      .map(async ({ name, pointer }) => ({
+        pointer,
+        role: await resolveRole(tx, organizationId, { name, inWorkspace: false, pointer }),
+      })),
+  )
 
 /** Ends a membership with its grants, teams and personal keys. */
 export const deleteMember = (context: Context, { user }: { user: string }) =>

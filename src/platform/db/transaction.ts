@@ -5,6 +5,7 @@ import { queuesOf } from '../jobs/wake.ts'
 import { Problem } from '../problem.ts'
 import type { Sql, Transaction } from './connect.ts'
 import { beforeDeadline } from './deadline.ts'
+import { findRevisions, type Revisions } from './revisions.ts'
 
 /** Work inside one organization; its id is given so that no query can forget to name it. */
 export type OrganizationWork<Result> = (tx: Transaction, organizationId: string) => Promise<Result>
@@ -73,11 +74,11 @@ export const inOrganizationSnapshot = <Result>(
   { sql, organizationId }: Pick<Context, 'sql' | 'organizationId'>,
   work: OrganizationWork<Result>,
 ): Promise<Result> =>
-  sql.begin('isolation level repeatable read read only', async (tx) => {
-    await tx`select set_config('role', 'latchkey_app', true),
-      set_config('latchkey.organization', ${organizationId}, true)`
-    return work(tx as Transaction, organizationId)
-  }) as Promise<Result>
+  sql.begin('isolation level repeatable read read only', (tx) =>
+    entered(asApp(tx as Transaction, organizationId), () =>
+      work(tx as Transaction, organizationId),
+    ),
+  ) as Promise<Result>
 
 /** Reads of the platform's own data, or of many organizations: operators, the policy loader, what precedes an organization. */
 export const inPlatform = <Result>(
@@ -85,6 +86,15 @@ export const inPlatform = <Result>(
   work: (tx: Transaction) => Promise<Result>,
 ): Promise<Result> =>
   beforeDeadline(sql.begin((tx) => entered(asPlatform(tx), () => work(tx))) as Promise<Result>)
+
+/** Many reads of the platform's, all as of one instant. Its deadline is the caller's to keep. */
+export const inPlatformSnapshot = <Result>(
+  sql: Sql,
+  work: (tx: Transaction) => Promise<Result>,
+): Promise<Result> =>
+  sql.begin('isolation level repeatable read read only', (tx) =>
+    entered(asPlatform(tx as Transaction), () => work(tx as Transaction)),
+  ) as Promise<Result>
 
 /**
  * What a job writes down inside an organization about its own work: without the organization's row, so that no editor waits
@@ -129,11 +139,11 @@ export const changeOrganization = async <Result>(
   const { result, queues } = await retrying(
     () =>
       sql.begin(async (tx) => {
-        const [row] = await entered(asApp(tx, organizationId, actor.subject), () =>
-          lockStatus(tx, organizationId),
+        const status = await entered(asApp(tx, organizationId, actor.subject), () =>
+          lock(tx, organizationId),
         )
-        if (row?.status !== 'read_only' || !options.shrinks || !(await mayShrink(context, tx)))
-          refuseState(row?.status, options.allowedWhile ?? ['active'])
+        if (status !== 'read_only' || !options.shrinks || !(await mayShrink(context, tx)))
+          refuseState(status, options.allowedWhile ?? ['active'])
         const result = await answeringOnce(context, tx, () => work(tx, organizationId), options)
         return { result, queues: queuesOf(tx) }
       }) as Promise<{ result: Result; queues: QueueName[] }>,
@@ -195,8 +205,29 @@ export const changePlatform = async <Result>(
   return result
 }
 
+const locked = new WeakMap<Transaction, Revisions>()
+
+/**
+ * Where the organization stood when this transaction took its row: before any change of its own. Undefined in a transaction
+ * that has not taken it.
+ */
+export const revisionsOf = (tx: Transaction): Revisions | undefined => locked.get(tx)
+
+/**
+ * Takes the organization's row and answers its status. The revisions are asked right behind, in the same flight: once the
+ * row is held, nothing newer of the organization can be committed.
+ */
+const lock = async (tx: Transaction, organizationId: string): Promise<string | undefined> => {
+  const [[row], revisions] = await Promise.all([
+    lockStatus(tx, organizationId),
+    findRevisions(tx, organizationId),
+  ])
+  locked.set(tx, revisions)
+  return row?.status
+}
+
 /** The status of an organization, whose row is this transaction's from now on. */
-const lockStatus = async (tx: Transaction, organizationId: string) =>
+const lockStatus = (tx: Transaction, organizationId: string) =>
   tx<{ status: string }[]>`
     select status from organizations where id = ${organizationId} for no key update`
 
