@@ -16,7 +16,12 @@ import { grantRoutes } from './grants/routes.ts'
 import { grantViolations } from './grants/service.ts'
 import { importRoutes } from './imports/routes.ts'
 import { invitationJobs, invitationSchedules } from './invitations/jobs.ts'
-import { acceptRoutes, declineRoutes, invitationRoutes } from './invitations/routes.ts'
+import {
+  acceptRoutes,
+  declineRoutes,
+  invitationRoutes,
+  workspaceInvitationRoutes,
+} from './invitations/routes.ts'
 import { jobJobs, jobSchedules } from './jobs/jobs.ts'
 import { jobRoutes, organizationJobRoutes } from './jobs/routes.ts'
 import { jobViolations } from './jobs/service.ts'
@@ -43,6 +48,7 @@ import { headerOf } from './platform/http/headers.ts'
 import { healthRoutes, type Readiness } from './platform/http/health.ts'
 import { createJwtVerifier, type JwtSettings } from './platform/http/jwt.ts'
 import { documentOf } from './platform/http/openapi.ts'
+import type { Quotas } from './platform/http/rate-limit.ts'
 import { referenceRoutes } from './platform/http/reference.ts'
 import { respondToError, respondToUnknown } from './platform/http/respond.ts'
 import { type Env, router } from './platform/http/router.ts'
@@ -61,7 +67,7 @@ import { resourceViolations } from './resources/service.ts'
 import { roleRoutes } from './roles/routes.ts'
 import { roleViolations } from './roles/service.ts'
 import { searchRoutes } from './search/routes.ts'
-import { securityRoutes, settingsRoutes } from './settings/routes.ts'
+import { securityRoutes, settingsRoutes, workspaceSettingsRoutes } from './settings/routes.ts'
 import { settingsViolations } from './settings/service.ts'
 import { teamRoutes } from './teams/routes.ts'
 import { teamViolations } from './teams/service.ts'
@@ -108,6 +114,8 @@ export type AppOptions = {
   trustedProxies?: readonly AddressRange[] | undefined
   /** Looks up TXT records. Default: over HTTPS, as runtimes without DNS need it. */
   resolveTxt?: ResolveTxt
+  /** Quotas of rate limits that count instead of those in the source, by the name of the limit. */
+  quotas?: Quotas | undefined
   /** Attributes that callers cannot say: `subject.role`, `resource.owner`. */
   storedOnlyAttributes?: readonly string[]
   selfServiceOrganizations?: boolean
@@ -217,6 +225,7 @@ export const createApp = (options: AppOptions) => {
     now,
     nowMs,
     addressOf: addressOf(options),
+    quotas: options.quotas,
     identify: identifierOf(policies, options.jwt),
     organizationId: async (context, reference) => (await policies.find(context.sql, reference))?.id,
   })
@@ -340,6 +349,8 @@ const managementRoutes = (
     .use('*', gate.workspace)
     .route('/', workspaceRoutes)
     .route('/analytics', workspaceAnalyticsRoutes)
+    .route('/settings', workspaceSettingsRoutes)
+    .route('/invitations', workspaceInvitationRoutes)
   const organization = router()
     .use('*', gate.organization)
     .route('/', organizationRoutes)

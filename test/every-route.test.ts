@@ -400,10 +400,26 @@ describe('every change', () => {
     'DELETE /v1/organizations/:organization/invitations/:invitation': ({ path, invitation }) => [
       `DELETE ${path}/invitations/${invitation}`,
     ],
+    'POST /v1/organizations/:organization/workspaces/:workspace/invitations': ({ path }) => [
+      `POST ${path}/workspaces/lab/invitations`,
+      { email: 'una@example.com', roles: ['user'] },
+    ],
+    'POST /v1/organizations/:organization/workspaces/:workspace/invitations/:invitation/resend': ({
+      path,
+      toLab,
+    }) => [`POST ${path}/workspaces/lab/invitations/${toLab}/resend`],
+    'DELETE /v1/organizations/:organization/workspaces/:workspace/invitations/:invitation': ({
+      path,
+      toLab,
+    }) => [`DELETE ${path}/workspaces/lab/invitations/${toLab}`],
     'POST /v1/organizations/:organization/archive': ({ path }) => [`POST ${path}/archive`],
     'PATCH /v1/organizations/:organization/settings': ({ path }) => [
       `PATCH ${path}/settings`,
       { timezone: 'Europe/Berlin' },
+    ],
+    'PATCH /v1/organizations/:organization/workspaces/:workspace/settings': ({ path }) => [
+      `PATCH ${path}/workspaces/lab/settings`,
+      { timezone: 'Asia/Tokyo' },
     ],
     'PATCH /v1/organizations/:organization/security': ({ path }) => [
       `PATCH ${path}/security`,
@@ -456,6 +472,7 @@ describe('every change', () => {
     webhook: string
     delivery: string
     invitation: string
+    toLab: string
     jobs: PreparedJobs
   }
 
@@ -482,7 +499,16 @@ describe('every change', () => {
     await server.sql`insert into ownership_offers (organization_id, offered_by, offered_to, expires_at)
       values (${id}, 'user:alice', 'user:bob', now() + interval '7 days')`
     const invited = await server.call(`POST ${path}/invitations`, { email: 'xi@example.com' })
-    const made = { webhook: body.id, delivery: sent.body.id, invitation: invited.body.id }
+    const invitedToLab = await server.call(`POST ${path}/workspaces/lab/invitations`, {
+      email: 'pi@example.com',
+      roles: ['user'],
+    })
+    const made = {
+      webhook: body.id,
+      delivery: sent.body.id,
+      invitation: invited.body.id,
+      toLab: invitedToLab.body.id,
+    }
     const jobs = await prepareJobs(server, id)
     return { path, id, grant: grant.body.id, apiKey: key.body.id, ...made, jobs }
   }

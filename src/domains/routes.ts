@@ -1,5 +1,6 @@
 import type { ResolveTxt } from '../platform/dns.ts'
 import { answers, permit, permitEveryone } from '../platform/http/permit.ts'
+import { limited, perOrganization, perSubject } from '../platform/http/rate-limit.ts'
 import { router } from '../platform/http/router.ts'
 import { validate } from '../platform/http/validate.ts'
 import { pageOf } from '../platform/page.ts'
@@ -38,6 +39,7 @@ export const domainsRoutes = router()
     permitEveryone('the verified address says enough'),
     answers(200, Joined, 'Join an organization by the domain of one’s address'),
     validate('json', JoinByDomain),
+    limited('domain-join', { quota: 10, windowSeconds: 60, of: perSubject }),
     async (c) => c.json(await joinByDomain(c.var.context, c.req.valid('json'))),
   )
 
@@ -88,6 +90,7 @@ export const domainRoutes = (resolveTxt: ResolveTxt) =>
       permit('org:security:update'),
       answers(200, Domain, 'Look for the TXT record that proves the claim'),
       validate('param', OneDomain),
+      limited('domain-verify', { quota: 10, windowSeconds: 60, of: perOrganization }),
       async (c) => {
         const domain = await verifyDomain(c.var.context, resolveTxt, c.req.valid('param'))
         return c.json(domain, 200, etag(domain))

@@ -25,9 +25,9 @@ const noSuchInvitation = () =>
   )
 
 /** The invitation's organization as a place to work in, whoever asks: the token says enough. */
-const contextOf = async (context: Context, token: string) => {
+const contextOf = async (context: Context, token: string, email?: string) => {
   const tokenHash = (await sha256(token)) as Uint8Array
-  const found = await inPlatform(context.sql, (tx) => repository.findByToken(tx, tokenHash))
+  const found = await inPlatform(context.sql, (tx) => repository.findByToken(tx, tokenHash, email))
   if (!found) throw noSuchInvitation()
   return { tokenHash, id: found.id, within: { ...context, organizationId: found.organizationId } }
 }
@@ -47,7 +47,8 @@ export const acceptInvitation = async (
       'verified-email-needed',
       'Accept with the token of a person whose e-mail address is verified; an API key cannot accept.',
     )
-  const { tokenHash, within } = await contextOf(context, token)
+  // With the address from the start: of another's token nobody learns so much as the state of its organization.
+  const { tokenHash, within } = await contextOf(context, token, email)
   const member = await changeOrganization(within, async (tx, organizationId) => {
     const row = await repository.acceptInvitation(tx, { tokenHash, email, subject })
     if (!row) throw noSuchInvitation()

@@ -80,19 +80,46 @@ export const findRoles = (tx: Queryable, organizationId: string, ids: readonly s
   where r.organization_id = ${organizationId} and r.invitation_id = any (${ids as string[]}::text[])
   order by w.slug nulls first, r.role_name`
 
-export const findInvitation = async (tx: Queryable, organizationId: string, id: string) => {
+/** What an invitation must be to be of one workspace alone: all that accepting it gives is there. */
+const isOnlyIn = (tx: Queryable, workspaceId: string) => tx`
+  not as_owner
+  and exists (select from invitation_roles r
+    where r.organization_id = invitations.organization_id and r.invitation_id = invitations.id
+      and r.workspace_id = ${workspaceId})
+  and not exists (select from invitation_roles r
+    where r.organization_id = invitations.organization_id and r.invitation_id = invitations.id
+      and r.workspace_id is distinct from ${workspaceId})`
+
+const within = (tx: Queryable, onlyIn: string | undefined) =>
+  onlyIn === undefined ? tx`` : tx`and ${isOnlyIn(tx, onlyIn)}`
+
+/** An invitation of the organization; with a workspace, only if it is of that one alone. */
+export const findInvitation = async (
+  tx: Queryable,
+  organizationId: string,
+  id: string,
+  onlyIn?: string,
+) => {
   const [found] = await tx<InvitationRow[]>`
-    select ${tx(COLUMNS)} from invitations where organization_id = ${organizationId} and id = ${id}`
+    select ${tx(COLUMNS)} from invitations
+    where organization_id = ${organizationId} and id = ${id} ${within(tx, onlyIn)}`
   return found
 }
 
-/** Newest first. */
+/** Newest first; with a workspace, those that are of it alone. */
 export const listInvitations = (
   tx: Queryable,
-  filter: { organizationId: string; status?: string | undefined; before: string; limit: number },
+  filter: {
+    organizationId: string
+    status?: string | undefined
+    before: string
+    limit: number
+    onlyIn?: string
+  },
 ) => tx<InvitationRow[]>`
   select ${tx(COLUMNS)} from invitations where organization_id = ${filter.organizationId}
     and (${filter.before} = '' or id < ${filter.before}) and status = coalesce(${filter.status ?? null}, status)
+    ${within(tx, filter.onlyIn)}
   order by id desc limit ${filter.limit}`
 
 /** Makes the token of the mail that is about to be sent the only valid one, and starts its days anew. */
@@ -118,10 +145,11 @@ export const endInvitation = async (
   return ended
 }
 
-/** Whose invitation a token is. */
-export const findByToken = async (tx: Queryable, tokenHash: Uint8Array) => {
+/** Whose invitation a token is; with an address, only if it was sent there. */
+export const findByToken = async (tx: Queryable, tokenHash: Uint8Array, email?: string) => {
   const [found] = await tx<{ id: string; organizationId: string }[]>`
-    select id, organization_id from invitations where token_hash = ${tokenHash} and status = 'pending' and expires_at > now()`
+    select id, organization_id from invitations where token_hash = ${tokenHash} and status = 'pending' and expires_at > now()
+      and email = coalesce(${email ?? null}, email)`
   return found
 }
 

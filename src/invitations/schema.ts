@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { Roles } from '../members/schema.ts'
 import { Slug } from '../permissions/schema.ts'
 import { Page } from '../platform/page.ts'
+import { PutWorkspaceMember } from '../workspaces/schema.ts'
 
 export const STATUSES = ['pending', 'accepted', 'declined', 'revoked', 'expired'] as const
 
@@ -34,10 +35,12 @@ export const Email = v.pipe(
   v.toLowerCase(),
 )
 
-const WorkspaceRoles = v.strictObject({
-  workspace: v.string(),
-  roles: v.pipe(Roles, v.minLength(1)),
-})
+/** Roles in a workspace: at least one, and never ownership, which is of the organization. */
+const RolesThere = v.pipe(
+  PutWorkspaceMember.entries.roles,
+  v.minLength(1, 'must name at least one role'),
+)
+const WorkspaceRoles = v.strictObject({ workspace: v.string(), roles: RolesThere })
 
 export const CreateInvitation = v.strictObject({
   email: Email,
@@ -45,6 +48,10 @@ export const CreateInvitation = v.strictObject({
   workspaces: v.optional(v.pipe(v.array(WorkspaceRoles), v.maxLength(50)), []),
 })
 export type CreateInvitation = v.InferOutput<typeof CreateInvitation>
+
+/** Of a workspace: its roles, and none of the organization. */
+export const CreateWorkspaceInvitation = v.strictObject({ email: Email, roles: RolesThere })
+export type CreateWorkspaceInvitation = v.InferOutput<typeof CreateWorkspaceInvitation>
 
 export const ListInvitations = v.strictObject({
   status: v.optional(v.picklist(STATUSES)),

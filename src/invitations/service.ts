@@ -1,30 +1,23 @@
-import { recordChange } from '../audit/service.ts'
-import {
-  ceilingOf,
-  givenByRole,
-  refuseAboveCeiling,
-  requireOwnership,
-} from '../decisions/ceiling.ts'
-import type { Ceiling, Context } from '../platform/context.ts'
+import { ceilingOf, requireOwnership } from '../decisions/ceiling.ts'
+import type { Context } from '../platform/context.ts'
 import type { Transaction } from '../platform/db/connect.ts'
 import { changeOrganization, inOrganization, inPlatform } from '../platform/db/transaction.ts'
-import { newId } from '../platform/id.ts'
-import { enqueue } from '../platform/jobs/enqueue.ts'
-import { positionOf, toPage } from '../platform/page.ts'
-import { Problem } from '../platform/problem.ts'
-import { refuseStale } from '../platform/version.ts'
+import { positionOf } from '../platform/page.ts'
 import { resolveRole } from '../roles/service.ts'
 import { resolveWorkspace } from '../workspaces/service.ts'
-import { sendInvitation, VALID_MS } from './mail.ts'
 import * as repository from './repository.ts'
 import type { CreateInvitation, Invitation, ListInvitations } from './schema.ts'
-import { recorded, shown } from './shown.ts'
+import { shown } from './shown.ts'
+import { notFound, pageOf, record, resend, revoke, type Wanted, writeInvitation } from './write.ts'
 
 export { acceptInvitation, declineInvitation } from './answer.ts'
 export { inviteMany } from './bulk.ts'
-
-const notFound = () =>
-  new Problem('not-found', 'invitation-not-found', 'There is no such invitation.')
+export {
+  inviteToWorkspace,
+  listWorkspaceInvitations,
+  resendWorkspaceInvitation,
+  revokeWorkspaceInvitation,
+} from './workspace.ts'
 
 /** Invitations: somebody with a verified address joins with the roles that the inviter may give. */
 export const createInvitation = (context: Context, input: CreateInvitation) =>
@@ -41,44 +34,8 @@ export const invite = async (
   const asOwner = roles.includes('owner')
   if (asOwner) requireOwnership(ceiling)
   const wanted = await resolveWanted(tx, organizationId, { roles, workspaces })
-  await refuseAbove(tx, ceiling, organizationId, wanted)
-  const { actor } = context
-  const row = await repository.insertInvitation(tx, {
-    id: newId('inv'),
-    organizationId,
-    email,
-    asOwner,
-    invitedBy: actor.subject,
-    inviter: { ...actor, verifiedEmail: undefined, session: undefined },
-    expiresAt: new Date(context.now().getTime() + VALID_MS),
-  })
-  if (!row)
-    throw new Problem(
-      'conflict',
-      'invitation-pending',
-      'An invitation of this address is pending.',
-      {
-        errors: [{ pointer: '/email', detail: 'is invited already' }],
-      },
-    )
-  await repository.insertRoles(tx, organizationId, row.id, wanted)
-  await enqueueMail(context, tx, row)
-  return record(context, tx, { event: 'invitation.created', row })
+  return writeInvitation(context, tx, { organizationId, email, asOwner, wanted, ceiling })
 }
-
-/** The mail is a job that commits with the invitation: a mail server that is away delays it, and undoes nothing. */
-const enqueueMail = (
-  { requestId }: Context,
-  tx: Transaction,
-  { id, organizationId, sentCount }: repository.InvitationRow,
-) =>
-  enqueue(tx, 'email', sendInvitation({ invitation: id }), {
-    organizationId,
-    requestId,
-    dedupKey: `invitation:${id}:${sentCount}`,
-  })
-
-type Wanted = Omit<repository.RoleOf, 'workspace'> & { pointer: string }
 
 const resolveWanted = async (
   tx: Transaction,
@@ -104,30 +61,10 @@ const resolveWanted = async (
   return wanted
 }
 
-/** Nobody invites to what they do not hold. */
-const refuseAbove = async (
-  tx: Transaction,
-  ceiling: Ceiling,
-  organizationId: string,
-  wanted: readonly Wanted[],
-) => {
-  for (const { workspaceId, home, scope, name, pointer } of wanted) {
-    const given = await givenByRole(tx, [home, scope, name], { organizationId, workspaceId })
-    refuseAboveCeiling(ceiling, given, pointer)
-  }
-}
-
 export const listInvitations = (context: Context, { limit, cursor, status }: ListInvitations) =>
   inOrganization(context, async (tx, organizationId) => {
     const range = { organizationId, status, before: positionOf(cursor), limit: limit + 1 }
-    const rows = await repository.listInvitations(tx, range)
-    const page = toPage(rows, limit, ({ id }) => id)
-    const ids = page.items.map(({ id }) => id)
-    const roles = Map.groupBy(
-      await repository.findRoles(tx, organizationId, ids),
-      ({ invitationId }) => invitationId,
-    )
-    return { ...page, items: page.items.map((row) => shown(row, roles.get(row.id) ?? [])) }
+    return pageOf(tx, organizationId, await repository.listInvitations(tx, range), limit)
   })
 
 export const getInvitation = (context: Context, { invitation: id }: { invitation: string }) =>
@@ -139,57 +76,17 @@ export const getInvitation = (context: Context, { invitation: id }: { invitation
 
 /** Sends the mail again with another token; the one before is worth nothing once the new mail is made. */
 export const resendInvitation = (context: Context, { invitation: id }: { invitation: string }) =>
-  changeOrganization(context, async (tx, organizationId) => {
-    const row = await requirePending(context, tx, organizationId, id)
-    const ceiling = await ceilingOf(context, tx)
-    if (row.asOwner) requireOwnership(ceiling)
-    const roles = await repository.findRoles(tx, organizationId, [id])
-    await refuseAbove(
-      tx,
-      ceiling,
-      organizationId,
-      roles.map((role) => ({ ...role, pointer: '' })),
-    )
-    await enqueueMail(context, tx, row)
-    return record(context, tx, { event: 'invitation.resent', row })
-  })
+  changeOrganization(context, async (tx, organizationId) =>
+    resend(context, tx, await repository.findInvitation(tx, organizationId, id)),
+  )
 
 export const revokeInvitation = (context: Context, { invitation: id }: { invitation: string }) =>
   changeOrganization(
     context,
-    async (tx, organizationId) => {
-      const before = await requirePending(context, tx, organizationId, id)
-      const row = await repository.endInvitation(tx, { organizationId, id, status: 'revoked' })
-      await record(context, tx, { event: 'invitation.revoked', row: row ?? before })
-    },
+    async (tx, organizationId) =>
+      revoke(context, tx, await repository.findInvitation(tx, organizationId, id)),
     { shrinks: true },
   )
-
-const requirePending = async (
-  context: Context,
-  tx: Transaction,
-  organizationId: string,
-  id: string,
-) => {
-  const row = await repository.findInvitation(tx, organizationId, id)
-  if (!row) throw notFound()
-  refuseStale(context, row.version)
-  if (row.status !== 'pending')
-    throw new Problem('conflict', 'invitation-ended', `The invitation is ${row.status} already.`)
-  return row
-}
-
-const record = async (
-  context: Context,
-  tx: Transaction,
-  { event, row }: { event: string; row: repository.InvitationRow },
-): Promise<Invitation> => {
-  const roles = await repository.findRoles(tx, row.organizationId, [row.id])
-  const invitation = shown(row, roles)
-  const resource = `invitation:${row.id}`
-  await recordChange(tx, context, { event, resource, after: recorded(invitation) })
-  return invitation
-}
 
 /** Invitations expired in one run. */
 const OVERDUE_MAX = 1000

@@ -24,6 +24,6 @@ export const jobSchedules: BuiltInSchedule[] = [
   { name: 'jobs.partitions', cron: '23 */6 * * *', queue: 'maintenance', job: partitions({}) },
   { name: 'jobs.compact', cron: '*/5 * * * *', queue: 'maintenance', job: compact({}) },
   { name: 'jobs.bury', cron: '37 3 * * *', queue: 'maintenance', job: bury({}) },
-  { name: 'jobs.prune', cron: '47 4 * * *', queue: 'maintenance', job: pruning({}) },
+  { name: 'jobs.prune', cron: '47 * * * *', queue: 'maintenance', job: pruning({}) },
   { name: 'jobs.reconcile', cron: '17 * * * *', queue: 'maintenance', job: reconciling({}) },
 ]

@@ -44,3 +44,7 @@ export const deleteReconciliations = (tx: Queryable, daysKept: number) =>
 
 export const deleteIdempotencyKeys = (tx: Queryable, daysKept: number) =>
   tx`delete from idempotency_keys where created_at < ${before(tx, daysKept)}`
+
+/** Windows of rate limits that have ended; what is tried again opens another. */
+export const deleteRateLimits = (tx: Queryable) =>
+  tx`delete from rate_limits where ends_at <= now()`

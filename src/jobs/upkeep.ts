@@ -69,6 +69,7 @@ export const prune = async ({ sql }: Own) => {
     slots: (await repository.deleteSlots(tx, KEPT.slots)).count,
     reconciliations: (await repository.deleteReconciliations(tx, KEPT.reconciliations)).count,
     idempotencyKeys: (await repository.deleteIdempotencyKeys(tx, KEPT.idempotencyKeys)).count,
+    rateLimits: (await repository.deleteRateLimits(tx)).count,
   }))
   return counts
 }

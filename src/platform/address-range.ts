@@ -40,3 +40,10 @@ export const isSameAddress = (one: string, other: string): boolean => {
   const range = plainBytes(one)
   return range !== undefined && isInRanges(other, [{ bytes: range, bits: range.length * 8 }])
 }
+
+/** Bytes of an IPv6 address that name a network; the rest is its owner's to choose (RFC 4291 §2.5.4). */
+const NETWORK_BYTES = 8
+
+/** What one client can hardly change of its address: all of an IPv4 one, the first 64 bits of an IPv6 one, as text. */
+export const networkOf = (address: string): string | undefined =>
+  plainBytes(address)?.slice(0, NETWORK_BYTES).join('.')

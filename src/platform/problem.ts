@@ -21,6 +21,8 @@ type Extras = {
   permission?: string
   retryAfterSeconds?: number
   allow?: string[]
+  /** What the answer says in its headers. */
+  headers?: Readonly<Record<string, string>>
   [extension: string]: unknown
 }
 

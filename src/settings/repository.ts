@@ -40,3 +40,33 @@ export const updateSecurity = async (
     where id = ${organizationId} returning ${tx(COLUMNS)}`
   return updated!
 }
+
+/** What a workspace has set, and what its organization has. */
+export type StoredWorkspaceSettings = {
+  settings: Record<string, unknown>
+  organizationSettings: Record<string, unknown>
+  version: number
+}
+
+export const findWorkspaceSettings = async (
+  tx: Queryable,
+  organizationId: string,
+  workspaceId: string,
+) => {
+  const [found] = await tx<StoredWorkspaceSettings[]>`
+    select w.settings, o.settings as organization_settings, w.version
+    from workspaces w join organizations o on o.id = w.organization_id
+    where w.organization_id = ${organizationId} and w.id = ${workspaceId}`
+  return found
+}
+
+/** Answers the version after it. */
+export const updateWorkspaceSettings = async (
+  tx: Queryable,
+  next: { organizationId: string; workspaceId: string; settings: object },
+) => {
+  const [updated] = await tx<{ version: number }[]>`
+    update workspaces set settings = ${tx.json(next.settings as never)}, version = version + 1, updated_at = now()
+    where organization_id = ${next.organizationId} and id = ${next.workspaceId} returning version`
+  return updated!
+}

@@ -92,6 +92,36 @@ export const PatchSettings = v.strictObject({
 })
 export type PatchSettings = v.InferOutput<typeof PatchSettings>
 
+/** What a workspace can set over its organization; the rest is the organization's alone. */
+export const WORKSPACE_SETTINGS = [
+  'timezone',
+  'locale',
+  'dateFormat',
+  'timeFormat',
+  'notifications',
+] as const
+
+/** Who has set what is shown; of notifications the workspace, if it has set any of them. */
+const Source = v.picklist(['workspace', 'organization', 'default'])
+export type Source = v.InferOutput<typeof Source>
+
+/** The settings that count in a workspace, with where each comes from. The version is the workspace's. */
+export const WorkspaceSettings = v.object({
+  ...v.pick(Settings, WORKSPACE_SETTINGS).entries,
+  sources: v.object({
+    timezone: Source,
+    locale: Source,
+    dateFormat: Source,
+    timeFormat: Source,
+    notifications: Source,
+  }),
+  version: v.number(),
+})
+export type WorkspaceSettings = v.InferOutput<typeof WorkspaceSettings>
+
+export const PatchWorkspaceSettings = v.pick(PatchSettings, WORKSPACE_SETTINGS)
+export type PatchWorkspaceSettings = v.InferOutput<typeof PatchWorkspaceSettings>
+
 export const SecuritySettings = v.object({
   requireMfa: v.boolean(),
   sessionTimeoutSeconds: v.number(),

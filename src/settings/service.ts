@@ -23,6 +23,7 @@ import {
 export const settingsViolations: Violations = {
   organizations_settings_form: ['unprocessable', 'settings-too-large', 'These are too many bytes.'],
   organizations_security_form: ['unprocessable', 'settings-too-large', 'These are too many bytes.'],
+  workspaces_settings_form: ['unprocessable', 'settings-too-large', 'These are too many bytes.'],
 }
 
 const shown = ({ settings, logo, version }: StoredSettings): Settings => {

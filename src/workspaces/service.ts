@@ -87,7 +87,10 @@ export const updateWorkspace = (context: Context, { workspaceId, ...patch }: Pat
     return after
   })
 
-/** Ends a workspace with its resources and grants. The name must be repeated when there is anything in it. */
+/**
+ * Ends a workspace with its resources and grants, and with the invitations to it alone. The name must be repeated when there
+ * is anything in it.
+ */
 export const deleteWorkspace = (
   context: Context,
   { workspaceId, confirm }: In & { confirm?: string | undefined },
@@ -97,13 +100,16 @@ export const deleteWorkspace = (
     if (!before) throw notFound()
     refuseStale(context, before.version)
     const ends = await repository.countContents(tx, organizationId, workspaceId)
-    if (ends.resources + ends.grants > 0 && confirm !== before.name)
+    const { resources, grants, members, invitations } = ends
+    if (resources + grants + invitations > 0 && confirm !== before.name)
       throw new Problem(
         'conflict',
         'confirmation-needed',
-        `${ends.resources} resources and ${ends.grants} grants end with it; repeat its name in ?confirm=.`,
+        `With it end ${resources} resources, ${grants} grants, the roles of ${members} members there and what ${invitations} invitations would give; repeat its name in ?confirm=.`,
         { ends },
       )
+    await repository.moveGrantsAfterResources(tx, organizationId, workspaceId)
+    await repository.revokeInvitations(tx, organizationId, workspaceId)
     await repository.deleteWorkspace(tx, organizationId, workspaceId)
     const resource = `workspace:${workspaceId}`
     await recordChange(tx, context, {

@@ -6,10 +6,10 @@ import { startTestServer } from '../support/server.ts'
 let made = 0
 
 /** A server with an issuer of tokens and a real DNS server that it asks. */
-export const startWithDns = async () => {
+export const startWithDns = async (options: Parameters<typeof startTestServer>[0] = {}) => {
   const [issuer, dns] = [await startIssuer(), await startDns()]
   const resolveTxt = createResolveTxt([dns.address])
-  const server = await startTestServer({ jwt: issuer.settings, resolveTxt })
+  const server = await startTestServer({ jwt: issuer.settings, resolveTxt, ...options })
   const person = (name: string, email = `${name}@example.com`, isVerified = true) =>
     issuer.tokenOf(name, { email, email_verified: isVerified })
   const newDomain = () => `d${Date.now().toString(36)}${made++}.example`

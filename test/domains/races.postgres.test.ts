@@ -3,15 +3,19 @@ import { connect, type Sql } from '../../src/platform/db/connect.ts'
 import { startTestServer } from '../support/server.ts'
 import { startWithDns } from './fixtures.ts'
 
+// One person tries more often here than anybody may.
+const quotas = { 'domain-join': 1000 }
+
 let world: Awaited<ReturnType<typeof startWithDns>>
 let pool: Sql
 let other: Awaited<ReturnType<typeof startTestServer>>
 beforeAll(async () => {
-  world = await startWithDns()
+  world = await startWithDns({ quotas })
   pool = connect(world.server.database.target, { connectionsMax: 10 })
   other = await startTestServer({
     jwt: world.issuer.settings,
     resolveTxt: world.resolveTxt,
+    quotas,
     database: { ...world.server.database, sql: pool },
   })
 })

@@ -127,6 +127,8 @@ test('what nobody asks for any more is deleted, and nothing else', async () => {
   await server.call('POST /v1/organizations', { name: 'Once', owner: 'user:alice' }, { headers })
   await sql`update idempotency_keys set created_at = now() - interval '25 hours'`
   await sql`insert into job_reconciliations (at, difference) values (now() - interval '31 days', 0), (now(), 0)`
+  await sql`insert into rate_limits (key, used, ends_at) values
+    (sha256('over'), 1, now() - interval '1 second'), (sha256('open'), 1, now() + interval '1 minute')`
   const changes = () => sql`select count(*)::int as n from policy_changes`.then(([row]) => row!.n)
   await sql`update policy_changes set changed_at = now() - interval '90 days'`
   const before = await changes()
@@ -136,6 +138,7 @@ test('what nobody asks for any more is deleted, and nothing else', async () => {
     slots: 1,
     reconciliations: 1,
     idempotencyKeys: 1,
+    rateLimits: 1,
   })
   const left = await sql`select key from job_effects order by key`
   expect(left.map(({ key }) => key)).toEqual(['redrivable', 'young'])

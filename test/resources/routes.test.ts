@@ -163,6 +163,53 @@ describe('a resource', () => {
     expect((await server.call(`GET ${path}/grants?resource=scenario:1`)).body.items).toEqual([])
   })
 
+  test('that moves to another workspace is theirs from then on, and takes along what was given on it', async () => {
+    await server.call(`POST ${path}/workspaces`, { name: 'Two', slug: 'two' })
+    const members = [
+      ['bob', 'lab'],
+      ['carol', 'two'],
+    ]
+    for (const [user, workspace] of members) {
+      await server.call(`PUT ${path}/members/${user}`, { roles: [] })
+      await server.call(`PUT ${path}/workspaces/${workspace}/members/${user}`, { roles: ['admin'] })
+    }
+    await server.call(`PUT ${path}/members/dan`, { roles: [] })
+    const resource = 'model:m1'
+    const at = `${path}/resources/model/m1`
+    await server.call(`PUT ${at}`, { workspace: 'lab', owner: 'bob', attributes: { a: 1 } })
+    const grant = { subject: 'user:dan', permission: 'model:deploy', resource }
+    const denial = { ...grant, subject: 'user:carol', permission: 'model:read', effect: 'deny' }
+    for (const each of [grant, denial])
+      expect((await server.call(`POST ${path}/grants`, each)).status).toBe(201)
+    const may = async (name: string, more = {}) => {
+      const asked = { permission: 'model:deploy', resource, ...more }
+      const question = { organization: organization.slug, subject: `user:${name}`, ...asked }
+      return (await server.call('POST /check', question)).body.allowed
+    }
+    const all = async () => [await may('bob'), await may('carol'), await may('dan')]
+    expect(await all()).toEqual([true, false, true])
+    const moved = await server.call(`PUT ${at}`, { workspace: 'two' })
+    expect([moved.status, moved.body]).toMatchObject([
+      200,
+      { workspace: 'two', owner: 'bob', attributes: { a: 1 }, version: 2 },
+    ])
+    expect(await all()).toEqual([false, true, true])
+    // Whoever names the workspace it has left is not believed.
+    expect(await may('bob', { workspace: 'lab' })).toBe(false)
+    // The same once more, written with the place where it is now: one of the two is enough.
+    expect((await server.call(`POST ${path}/grants`, grant)).status).toBe(201)
+    const asked = await server.call(`DELETE ${path}/workspaces/lab`)
+    expect(asked.body.ends).toEqual({ resources: 0, grants: 1, members: 1, invitations: 0 })
+    expect((await server.call(`DELETE ${path}/workspaces/lab?confirm=Lab`)).status).toBe(204)
+    expect((await server.call(`GET ${at}`)).body.workspace).toBe('two')
+    const lost = await server.call(`PUT ${at}`, { workspace: 'lab' })
+    expect([lost.status, lost.body.code]).toEqual([422, 'workspace-unknown'])
+    expect(await all()).toEqual([false, true, true])
+    expect(await may('carol', { permission: 'model:read' })).toBe(false)
+    const { body } = await server.call(`GET ${path}/grants?resource=${resource}`)
+    expect(body.items).toMatchObject([{ workspace: 'two' }, { workspace: 'two' }])
+  })
+
   test('belongs to whom its owner names, in conditions', async () => {
     await server.call(`PUT ${path}/members/bob`, { roles: [] })
     await server.call(`PUT ${path}/workspaces/lab/members/bob`, { roles: ['user'] })

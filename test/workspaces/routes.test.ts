@@ -96,7 +96,7 @@ describe('a workspace', () => {
       expect([status, body.code, body.ends]).toEqual([
         409,
         'confirmation-needed',
-        { resources: 1, grants: 1 },
+        { resources: 1, grants: 1, members: 1, invitations: 0 },
       ])
     }
     expect(await may('user:bob', 'model:deploy', { resource: 'model:m1' })).toBe(true)

@@ -219,7 +219,8 @@ export const revisionsOf = (tx: Transaction): Revisions | undefined => locked.ge
  */
 const lock = async (tx: Transaction, organizationId: string): Promise<string | undefined> => {
   const [[row], revisions] = await Promise.all([
-    lockStatus(tx, organizationId),
+    // A query is sent when it is waited for, so this one says that it goes first.
+    lockStatus(tx, organizationId).execute(),
     findRevisions(tx, organizationId),
   ])
   locked.set(tx, revisions)

@@ -8,6 +8,7 @@ import type { Sql } from '../db/connect.ts'
 import type { Log } from '../log.ts'
 import { Problem } from '../problem.ts'
 import { headerOf } from './headers.ts'
+import type { Quotas } from './rate-limit.ts'
 import { requestIdOf } from './request-id.ts'
 import type { Env } from './router.ts'
 import { readBody } from './validate.ts'
@@ -26,6 +27,8 @@ export type GateOptions = {
   nowMs: () => number
   /** Where the caller is, if that can be known. */
   addressOf: (c: HonoContext) => string | undefined
+  /** Quotas of rate limits that count instead of those in the source. */
+  quotas?: Quotas | undefined
   /** Who a token is, or undefined. */
   identify: (sql: Sql, token: string, nowMs: number) => Actor | Promise<Actor | undefined>
   /** The id behind an organization's id or slug. */
@@ -105,6 +108,7 @@ export const createGate = (options: GateOptions) => {
       ifMatch: ifMatchOf(c.req.header('if-match')),
       idempotency: await idempotencyOf(c),
     })
+    c.set('quotas', options.quotas)
     await next()
     c.header('x-request-id', context.requestId)
     const { revision } = c.var.context
@@ -116,6 +120,7 @@ export const createGate = (options: GateOptions) => {
     const requestId = requestIdOf(headerOf(c, 'x-request-id') ?? undefined)
     c.set('requestId', requestId)
     c.set('context', contextOf(c, options.sql(c), requestId, NOBODY))
+    c.set('quotas', options.quotas)
     await next()
     c.header('x-request-id', requestId)
   }

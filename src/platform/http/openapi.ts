@@ -27,6 +27,16 @@ const PROBLEM = {
   },
 } as const
 
+const RATE_LIMITED = {
+  description: 'Tried too often; Retry-After says in how many seconds it can be tried again',
+  headers: {
+    'Retry-After': { schema: { type: 'integer' } },
+    'RateLimit-Policy': { schema: { type: 'string' } },
+    RateLimit: { schema: { type: 'string' } },
+  },
+  content: { 'application/problem+json': { schema: PROBLEM } },
+} as const
+
 /** The noun of a path: `/v1/organizations/{organization}/grants/{id}` is about grants. */
 const nounOf = (path: string): string => {
   const parts = path.split('/').filter((part) => part !== '')
@@ -69,6 +79,7 @@ const generate = (app: Hono<Env>, version: string) =>
           apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
         },
         responses: {
+          RateLimited: RATE_LIMITED as never,
           Problem: {
             description: 'What went wrong (RFC 9457)',
             content: { 'application/problem+json': { schema: PROBLEM as never } },

@@ -39,7 +39,7 @@ const TITLE = {
 /** RFC 9457. `instance` names the request, so that a caller's report leads to our log. */
 export const renderProblem = (problem: Problem, requestId: string): Response => {
   const { kind, code, detail, extras } = problem
-  const { retryAfterSeconds, allow, ...members } = extras
+  const { retryAfterSeconds, allow, headers: more = {}, ...members } = extras
   const status = STATUS[kind]
   const body = {
     type: `urn:latchkey:problem:${code}`,
@@ -54,6 +54,7 @@ export const renderProblem = (problem: Problem, requestId: string): Response => 
     'content-type': 'application/problem+json',
     'x-request-id': requestId,
     'cache-control': 'no-store',
+    ...more,
   })
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="latchkey"')
   if (allow) headers.set('allow', allow.join(', '))
