@@ -105,6 +105,35 @@ describe('an invitation', () => {
     expect((await accept(token, await world.person('bob', email))).status).toBe(200)
   })
 
+  test('answers alike to a token that is wrong, used, over, revoked or another’s, whatever became of its organization', async () => {
+    const { path, slug } = await world.server.newOrganization()
+    const closed = await world.server.newOrganization()
+    const make = async (organization = path) => {
+      const email = newAddress()
+      const { body } = await invite(organization, { email })
+      return { id: body.id as string, token: tokenIn(await world.mailbox.mailTo(email)) }
+    }
+    const [used, over, revoked, foreign] = [await make(), await make(), await make(), await make()]
+    const ofClosed = await make(closed.path)
+    await call('POST /v1/invitations/decline', { token: used.token }, { key: null })
+    await call(`DELETE ${path}/invitations/${revoked.id}`)
+    await world.server
+      .sql`update invitations set expires_at = now() - interval '1 second' where id = ${over.id}`
+    await call(`POST ${closed.path}/suspend`, { reason: 'abuse' })
+    const key = await world.person('mallory')
+    const answers = new Set<string>()
+    for (const token of [
+      'A'.repeat(43),
+      ...[used, over, revoked, foreign, ofClosed].map((each) => each.token),
+    ]) {
+      const { status, body } = await accept(token, key)
+      expect(JSON.stringify(body)).not.toContain(slug)
+      answers.add(JSON.stringify([status, { ...body, instance: '' }]))
+    }
+    expect([...answers]).toHaveLength(1)
+    expect([...answers][0]).toContain('[404,')
+  })
+
   test('cannot be accepted by an API key', async () => {
     const { path, keyFor } = await world.server.newOrganization()
     const email = newAddress()
