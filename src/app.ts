@@ -194,12 +194,16 @@ export const createApp = (options: AppOptions) => {
     typeof sql === 'function' && 'begin' in sql
       ? () => sql as Sql
       : (sql as (c: HonoContext) => Sql)
+  const tellers: ((home: string, revision: number | null) => void)[] = []
   const { policies, access } = openDecisions(engine, {
     bytesMax: options.policyBytesMax ?? 1_000_000_000,
     stalenessMs: options.stalenessMs ?? 1000,
     selfService: options.selfServiceOrganizations ?? true,
     defaultPlan: options.defaultPlan ?? 'free',
     now: nowMs,
+    announce: (home, revision) => {
+      for (const tell of tellers) tell(home, revision)
+    },
   })
   const wakers: ((queues: readonly QueueName[]) => void)[] = []
   const outgoing: Outgoing = {
@@ -283,8 +287,14 @@ export const createApp = (options: AppOptions) => {
     /** Tells of queues in which jobs were just committed. */
     onWake: (wake: (queues: readonly QueueName[]) => void) => void wakers.push(wake),
   }
+  const changes = {
+    /** Tells of commits that were made here. */
+    onCommit: (tell: (home: string, revision: number | null) => void) => void tellers.push(tell),
+    heard: policies.heard,
+    unsure: policies.unsure,
+  }
   const metering = createMetering(policies, { now, log })
-  return { app, fetch, policies, access, outgoing, gate, denials, jobs, metering }
+  return { app, fetch, policies, access, outgoing, gate, denials, jobs, changes, metering }
 }
 
 /** Who the server is where it acts by itself. */

@@ -15,6 +15,7 @@ import { type Context, unbounded } from './platform/context.ts'
 import { fromHex } from './platform/crypto/hash.ts'
 import { macKey } from './platform/crypto/mac.ts'
 import { sealKey } from './platform/crypto/seal.ts'
+import { openChangeLine } from './platform/db/change-line.ts'
 import { connect, type Sql } from './platform/db/connect.ts'
 import { startEmbedded } from './platform/db/embedded.ts'
 import { isMigrated, migrate } from './platform/db/migrate.ts'
@@ -208,6 +209,8 @@ export const start = async (config: Config): Promise<Running> => {
   try {
     const assembled = await assemble(config, database, log)
     const { fetch, context, denials, isNew, metering, state } = assembled
+    const line = openLine(config, database, assembled)
+    letGo.unshift(line.stop)
     const workers = await startJobs(config, database.sql, assembled)
     letGo.unshift(workers.stop)
     const counted = metering.start(database.sql)
@@ -230,6 +233,7 @@ export const start = async (config: Config): Promise<Running> => {
         state.draining = true
         await drain(server)
         await workers.stop()
+        await line.stop()
         assembled.mail.stop()
         await denials.flush()
         await counted.stop()
@@ -240,6 +244,18 @@ export const start = async (config: Config): Promise<Running> => {
     for (const close of letGo) await close()
     throw error
   }
+}
+
+/** Tells other nodes of changes and hears of theirs; embedded storage has no other nodes. */
+const openLine = (
+  { DATABASE_URL }: Config,
+  { sql }: OpenDatabase,
+  { changes, context }: Pick<Awaited<ReturnType<typeof assemble>>, 'changes' | 'context'>,
+) => {
+  if (!DATABASE_URL) return { stop: async () => {} }
+  const line = openChangeLine({ sql, target: { url: DATABASE_URL }, log: context.log }, changes)
+  changes.onCommit(line.announce)
+  return line
 }
 
 /** Milliseconds that running jobs get to finish; what is not done then is given back and run elsewhere. */

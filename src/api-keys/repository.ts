@@ -61,8 +61,9 @@ export const insertKeyGrant = (
     permissionScope: string | null
     grantedBy: string
     source: 'api-key'
+    expiresAt: string | null
   },
-) => tx`insert into grants ${tx(grant)} on conflict do nothing`
+) => tx`insert into grants ${tx(grant as never)} on conflict do nothing`
 
 export const findApiKey = async (tx: Queryable, organizationId: string, id: string) => {
   const [found] = await tx<

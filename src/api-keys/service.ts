@@ -68,6 +68,8 @@ export const createApiKey = (context: Context, input: CreateApiKey) =>
         subject: `key:${id}`,
         grantedBy: context.actor.subject,
         source: 'api-key' as const,
+        // What a key holds ends when the key does, for what was begun with it, too.
+        expiresAt: input.expiresAt ?? null,
       }
       for (const { role } of roles)
         await repository.insertKeyGrant(tx, {
@@ -320,6 +322,7 @@ const giveOperatorRole = (
     permissionScope: null,
     grantedBy: context.actor.subject,
     source: 'api-key',
+    expiresAt: null,
   })
 
 /** Operators' keys, without their secrets. */

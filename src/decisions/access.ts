@@ -1,14 +1,21 @@
 import { environmentOf } from '../engine/condition.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { Access, Actor, Held } from '../platform/context.ts'
+import { type Access, type Actor, type Held, parseRevisionToken } from '../platform/context.ts'
 import { type Ask, decide, decideBeforeLines, questionOf, splitPermission } from './decide.ts'
 import type { OrganizationState, PlatformState, Policies } from './policies.ts'
 import { keptOutBy } from './security.ts'
 
+export type AccessOptions = {
+  selfService: boolean
+  defaultPlan: string
+  /** Tells other nodes which revision an organization (or `platform`) has reached; null where that is not known. */
+  announce: (home: string, revision: number | null) => void
+}
+
 /** The server authorizes its own API with its own engine: what `permit` and the grant ceiling ask. */
 export const createAccess = (
   policies: Policies,
-  { selfService, defaultPlan }: { selfService: boolean; defaultPlan: string },
+  { selfService, defaultPlan, announce }: AccessOptions,
 ): Access => {
   const { engine } = policies
   return {
@@ -59,7 +66,10 @@ export const createAccess = (
       (await policies.find(context.sql, context.organizationId))?.workspaces.get(reference)?.id,
     selfService,
     defaultPlan,
-    changed: policies.changed,
+    changed: (home, token) => {
+      policies.changed(home)
+      announce(home, reachedBy(home, token))
+    },
   }
 }
 
@@ -191,4 +201,11 @@ const holdsOnPlatform = (
         now: new Date(nowMs),
       }),
   }).allowed
+}
+
+/** The revision in a token, if it is one of this organization (or of the platform). */
+const reachedBy = (home: string, token: string | undefined): number | null => {
+  const parsed = token === undefined ? undefined : parseRevisionToken(token)
+  if (parsed?.organizationId !== home) return null
+  return home === 'platform' ? parsed.platformRevision : parsed.revision
 }

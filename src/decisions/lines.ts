@@ -124,7 +124,22 @@ export const linesOfOrganization = function* (
   const place: LinePlace = { kind: 'organization', organizationId: rows.id }
   const own = roleTable(rows)
   yield* roleLines(own, place)
-  yield* linesOfSlice(rows, rows.id, [own, platform])
+  yield* linesOfSlice({ ...rows, grants: placed(rows) }, rows.id, [own, platform])
+}
+
+/** The grants of an organization; a registered resource is where the registry says, whatever the grant was written with. */
+const placed = ({ resources, grants }: OrganizationRows): GrantRow[] => {
+  if (resources.length === 0) return grants
+  const workspaces = new Map(
+    resources.map(([type, id, workspaceId]) => [`${type}:${id}`, workspaceId]),
+  )
+  return grants.map((grant) => {
+    const [subject, own, type, id, ...rest] = grant
+    const workspaceId = type === null ? undefined : workspaces.get(`${type}:${id}`)
+    return workspaceId === undefined || workspaceId === own
+      ? grant
+      : [subject, workspaceId, type, id, ...rest]
+  })
 }
 
 /** The lines of the subjects whose rows are given: owners, team members, teams, grants. */

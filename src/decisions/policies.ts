@@ -62,28 +62,38 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   let cursor: string | null = null
   let checkedAtMs = Number.NEGATIVE_INFINITY
   let checking: Promise<void> | undefined
+  let doubts = 0
+
+  /** Whoever waits for a change of an organization, or of `platform`. */
+  const waiting = new Map<string, Set<() => void>>()
 
   const markStale = (organizationId: string) => {
     const state = states.peek(organizationId)
     if (state) state.stale = true
     for (const { changed } of loading.values()) changed.add(organizationId)
+    for (const tell of waiting.get(organizationId) ?? []) tell()
+  }
+
+  const markPlatformStale = () => {
+    platformStale = true
+    for (const tell of waiting.get('platform') ?? []) tell()
   }
 
   /** Reads what changed anywhere, and marks it. Callers that come meanwhile wait for the same answer. */
   const check = (sql: Sql): Promise<void> => {
     checking ??= (async () => {
-      const startedAtMs = now()
+      const [startedAtMs, doubtsBefore] = [now(), doubts]
       const found = await beforeDeadline(repository.findChangesSince(sql, cursor))
       for (const [organizationId, revision] of found.changes) {
         if (organizationId === 'platform') {
-          if (revision > (platform?.revision ?? 0)) platformStale = true
+          if (revision > (platform?.revision ?? 0)) markPlatformStale()
           continue
         }
         const state = states.peek(organizationId)
         if (!state || revision > state.revision) markStale(organizationId)
       }
       cursor = found.cursor
-      checkedAtMs = startedAtMs
+      if (doubts === doubtsBefore) checkedAtMs = startedAtMs
     })().finally(() => {
       checking = undefined
     })
@@ -298,8 +308,35 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     currentPlatform,
     /** Forgets what is known of an organization's (or the platform's) revision. Called after each commit. */
     changed: (organizationId: string) => {
-      if (organizationId === 'platform') platformStale = true
+      if (organizationId === 'platform') markPlatformStale()
       else markStale(organizationId)
+    },
+    /**
+     * Another node has told of a change: what is older than that counts no more. Only ever makes answers younger, so that a
+     * message may come twice, late, in any order, or be a lie.
+     */
+    heard: (home: string, revision: number | null) => {
+      const known = home === 'platform' ? platform?.revision : states.peek(home)?.revision
+      if (known !== undefined && revision !== null && revision <= known) return
+      if (home === 'platform') markPlatformStale()
+      else markStale(home)
+    },
+    /** Calls back on each change of these organizations (or `platform`) that this node hears of; answers how to stop. */
+    onChange: (homes: readonly string[], tell: () => void) => {
+      for (const home of homes) waiting.set(home, (waiting.get(home) ?? new Set()).add(tell))
+      return () => {
+        for (const home of homes) {
+          const others = waiting.get(home)
+          others?.delete(tell)
+          if (others?.size === 0) waiting.delete(home)
+        }
+      }
+    },
+    stalenessMs: options.stalenessMs,
+    /** Something may have been missed: the log is read before the next answer. */
+    unsure: () => {
+      doubts++
+      checkedAtMs = Number.NEGATIVE_INFINITY
     },
     /** For metrics: how many organizations are held, and their bytes. */
     size: () => ({ organizations: states.size, bytes: states.calculatedSize ?? 0 }),

@@ -117,27 +117,16 @@ const ORGANIZATION = `select o.id, o.slug, o.status, o.security, o.revision,
     ${list(grantAt('g.workspace_id'), `grants g where g.organization_id = o.id and ${UNEXPIRED}`)} as grants
     from organizations o where o.id = $1 or o.slug = $1`
 
-/** One organization by its id or slug, in one statement and so of one instant. */
+/**
+ * One organization by its id or slug, in one statement and so of one instant. Its grants say the place they were written
+ * with; that of a registered resource is the registry's (`linesOfOrganization`).
+ */
 export const findOrganization = async (
   sql: Queryable,
   reference: string,
 ): Promise<OrganizationRows | undefined> => {
   const [row] = await sql.unsafe<OrganizationRows[]>(ORGANIZATION, [reference], { prepare: true })
-  if (row) placeGrants(row)
   return row
-}
-
-/** A registered resource is where the registry says, whatever the grant was written with. */
-const placeGrants = ({ resources, grants }: OrganizationRows) => {
-  if (resources.length === 0) return
-  const workspaces = new Map(
-    resources.map(([type, id, workspaceId]) => [`${type}:${id}`, workspaceId]),
-  )
-  for (const grant of grants) {
-    if (grant[2] === null) continue
-    const workspaceId = workspaces.get(`${grant[2]}:${grant[3]}`)
-    if (workspaceId !== undefined) grant[1] = workspaceId
-  }
 }
 
 const WANTED = '(select subject from wanted)'

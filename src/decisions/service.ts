@@ -2,7 +2,14 @@ import type { Engine } from '../engine/engine.ts'
 import { type Context, parseRevisionToken } from '../platform/context.ts'
 import { didYouMean } from '../platform/nearest.ts'
 import { organizationClosed, Problem, unprocessable } from '../platform/problem.ts'
-import { createAccess, isClosed, isKnownTo, isOperatorWith, mayAsk } from './access.ts'
+import {
+  type AccessOptions,
+  createAccess,
+  isClosed,
+  isKnownTo,
+  isOperatorWith,
+  mayAsk,
+} from './access.ts'
 import { type Ask, type Decision, decide, decideBeforeLines, questionOf } from './decide.ts'
 import {
   type Consistency,
@@ -21,10 +28,7 @@ export type { OrganizationState, Policies } from './policies.ts'
 export { keptOutBy, securityOf } from './security.ts'
 
 /** Everything that decides, over one engine: policies in memory, and what the server asks of them for its own API. */
-export const openDecisions = (
-  engine: Engine,
-  options: PoliciesOptions & { selfService: boolean; defaultPlan: string },
-) => {
+export const openDecisions = (engine: Engine, options: PoliciesOptions & AccessOptions) => {
   const policies = createPolicies(engine, options)
   return { policies, access: createAccess(policies, options) }
 }

@@ -80,8 +80,11 @@ export type Access = {
   readonly selfService: boolean
   /** The plan an organization starts on. */
   readonly defaultPlan: string
-  /** Called after a commit, so that the next question sees it. `platform` for the platform itself. */
-  changed(organizationId: string): void
+  /**
+   * Called after a commit, so that the next question sees it, here and on other nodes. `platform` for the platform itself.
+   * The token is that of the change's event, where it left one.
+   */
+  changed(home: string, token?: string): void
 }
 
 /** Access that is bounded by nobody's permissions: of the server itself, which holds the database. */

@@ -17,6 +17,10 @@ export type ConnectOptions = {
   /** Seconds after which an unused connection is closed. */
   idleTimeoutSeconds?: number
   onNotice?: (message: string) => void
+  /** What arrives on channels that a connection of the pool listens to. */
+  onNotify?: (channel: string, payload: string) => void
+  /** A connection of the pool was closed. */
+  onClose?: () => void
 }
 
 /** Seconds between two tries to reach a database that is away. */
@@ -37,6 +41,8 @@ export const connect = (target: DatabaseTarget, options: ConnectOptions = {}): S
     idle_timeout: options.idleTimeoutSeconds,
     // A database that is away is tried again soon: questions wait for it, and fail closed at their deadline.
     backoff: () => RETRY_SECONDS,
+    ...(options.onNotify ? { onnotify: options.onNotify } : {}),
+    ...(options.onClose ? { onclose: options.onClose } : {}),
     onnotice: (notice: { message?: string }) => options.onNotice?.(notice.message ?? ''),
     transform: { undefined: null, column: { from: postgres.toCamel, to: postgres.fromCamel } },
     connection: { application_name: 'latchkey' },

@@ -150,7 +150,7 @@ export const changeOrganization = async <Result>(
     // Brings the policy up to date: an attempt may have failed because the platform changed elsewhere.
     () => access.knows(context, organizationId),
   )
-  access.changed(organizationId)
+  access.changed(organizationId, context.revision)
   outgoing.wake(queues)
   return result
 }
@@ -200,7 +200,7 @@ export const changePlatform = async <Result>(
         return { result, queues: queuesOf(tx) }
       }) as Promise<{ result: Result; queues: QueueName[] }>,
   )
-  access.changed('platform')
+  access.changed('platform', context.revision)
   outgoing.wake(queues)
   return result
 }
