@@ -5,7 +5,7 @@ import { createIdentifier, identifyKey } from './api-keys/service.ts'
 import { archiveRoutes } from './archives/routes.ts'
 import { createDenials, type Denials } from './audit/service.ts'
 import { authzenRoutes } from './authzen/routes.ts'
-import { decisionRoutes } from './decisions/routes.ts'
+import { decisionRoutes, watchRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
 import { domainJobs, domainSchedules } from './domains/jobs.ts'
 import { domainRoutes, domainsRoutes } from './domains/routes.ts'
@@ -385,6 +385,7 @@ const managementRoutes = (
     .route('/analytics', analyticsRoutes)
     .route('/preview', previewRoutes({ policies, violations: VIOLATIONS }))
     .route('/search', searchRoutes(policies))
+    .route('/watch', watchRoutes(policies))
     .route('/archive', archiveRoutes)
     .route('/jobs', organizationJobRoutes)
     .route('/', importRoutes)

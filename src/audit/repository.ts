@@ -32,3 +32,13 @@ export const findEventBody = async (tx: Queryable, log: string, id: string) => {
   >`select body from audit_events where log = ${log} and id = ${id}`
   return found!.body
 }
+
+/** Whether the log has an event of this kind about one thing. */
+export const hasEvent = async (
+  tx: Queryable,
+  { log, resource, event }: { log: string; resource: string; event: string },
+) => {
+  const found = await tx`
+    select 1 from audit_events where log = ${log} and resource = ${resource} and event = ${event} and outcome = 'success' limit 1`
+  return found.length > 0
+}

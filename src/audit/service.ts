@@ -4,7 +4,7 @@ import { type Change, writeEvent } from './event.ts'
 
 export { createDenials, type Denials } from './denials.ts'
 export type { Change } from './event.ts'
-export { findEventBody } from './repository.ts'
+export { findEventBody, hasEvent } from './repository.ts'
 
 /**
  * Call after the change, inside its transaction: the event, the change and the jobs that tell others of it commit

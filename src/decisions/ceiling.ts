@@ -64,6 +64,88 @@ export const deniedOnResource = async (
     await heldBy(tx, resource.organizationId, await repository.findDenialsOn(tx, resource)),
   )
 
+/** Everything that is denied in a workspace, to whomever: what its end gives. */
+export const deniedInWorkspace = async (
+  tx: Queryable,
+  organizationId: string,
+  workspaceId: string,
+): Promise<Held[]> =>
+  withoutConditions(
+    await heldBy(
+      tx,
+      organizationId,
+      await repository.findDenialsIn(tx, organizationId, workspaceId),
+    ),
+  )
+
+/** Whether a condition reads something of the subject that an editor of members can set. */
+export const readsAttributes = (condition: string | null | undefined): boolean =>
+  /\bsubject\s*(?:\.\s*(?!id\b|type\b)|\[)/.test(condition ?? '')
+
+/**
+ * What a subject holds or is refused under conditions that read its attributes: other attributes give it, so whoever sets
+ * them must hold it without a condition.
+ */
+export const dependingOnAttributes = async (
+  tx: Queryable,
+  organizationId: string,
+  subject: string,
+): Promise<Held[]> => {
+  const depending: Held[] = []
+  for (const effect of ['allow', 'deny'] as const)
+    for (const grant of await repository.findHeldGrants(tx, { organizationId, subject, effect })) {
+      const held = await heldBy(tx, organizationId, [grant])
+      const isConditional = readsAttributes(grant.condition)
+      depending.push(...held.filter((each) => isConditional || readsAttributes(each.condition)))
+    }
+  return withoutConditions(depending)
+}
+
+/**
+ * Owners are refused something by owners only: whoever could deny them what takes a denial back would have the organization
+ * for themselves. Call before a change that may deny more to somebody, and what it answers after it.
+ * @throws Problem 403 from the second call, where an owner is denied what was not denied to them before
+ */
+export const guardOwners = async (
+  tx: Queryable,
+  ceiling: Ceiling,
+  organizationId: string,
+): Promise<() => Promise<void>> => {
+  if (ceiling.mayGiveOwnership) return async () => {}
+  const before = await denialsOfOwners(tx, organizationId)
+  return async () => {
+    for (const denial of await denialsOfOwners(tx, organizationId))
+      if (!before.has(denial))
+        throw new Problem(
+          'forbidden',
+          'owner-required',
+          'This would refuse something to an owner, which only an owner may do.',
+        )
+  }
+}
+
+const denialsOfOwners = async (tx: Queryable, organizationId: string): Promise<Set<string>> => {
+  const denials = new Set<string>()
+  for (const { owner, expiresAt, ...grant } of await repository.findDenialsOfOwners(
+    tx,
+    organizationId,
+  ))
+    for (const { permission, place, resource, condition } of await heldBy(tx, organizationId, [
+      grant,
+    ]))
+      denials.add(
+        JSON.stringify([
+          owner,
+          permission,
+          place.workspaceId ?? null,
+          resource ?? null,
+          [grant.condition, condition],
+          expiresAt,
+        ]),
+      )
+  return denials
+}
+
 /** The end of a denial gives the permission as such, whatever condition the denial had. */
 const withoutConditions = (held: readonly Held[]): Held[] =>
   held.map((each) => ({ ...each, condition: null }))

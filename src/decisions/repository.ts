@@ -164,6 +164,12 @@ export const findChanges = (sql: Queryable, organizationId: string, afterRevisio
     select revision, touched from policy_changes
     where organization_id = ${organizationId} and revision > ${afterRevision} order by revision`
 
+/** The changes between two revisions, with when they were made. */
+export const listChanges = (sql: Queryable, organizationId: string, after: number, until: number) =>
+  sql<{ revision: number; touched: string[] | null; changedAt: string }[]>`
+    select revision, touched, changed_at from policy_changes
+    where organization_id = ${organizationId} and revision > ${after} and revision <= ${until} order by revision`
+
 /**
  * Every change of any organization since the oldest transaction that was open at the last call. Transaction numbers are
  * given out in another order than commits happen, so "greater than the last one seen" would skip late commits.
@@ -225,6 +231,32 @@ export const findHeldGrants = (
       g.condition
     from grants g join holders h on g.subject = h.subject
     where g.organization_id = ${organizationId} and g.effect = ${effect}`
+
+/** The denying grants that reach an owner, by teams and their parents too. */
+export const findDenialsOfOwners = (sql: Queryable, organizationId: string) =>
+  sql<(HeldGrantRow & { owner: string; expiresAt: string | null })[]>`
+    with recursive owners (owner) as (
+      select subject from members where organization_id = ${organizationId} and is_owner),
+    holders (owner, subject) as (
+      (select owner, owner::text collate "C" from owners
+       union select o.owner, 'team:' || m.team from owners o
+         join team_members m on m.organization_id = ${organizationId} and m.subject = o.owner)
+      union select h.owner, 'team:' || t.parent from holders h
+        join teams t on t.organization_id = ${organizationId} and 'team:' || t.slug = h.subject
+        where t.parent is not null)
+    select distinct h.owner, g.workspace_id, g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name,
+      g.permission, g.condition, g.expires_at
+    from grants g join holders h on g.subject = h.subject
+    where g.organization_id = ${organizationId} and g.effect = 'deny'`
+
+/** The denying grants in a workspace, on what is registered there too, whoever is denied. */
+export const findDenialsIn = (sql: Queryable, organizationId: string, workspaceId: string) =>
+  sql<HeldGrantRow[]>`
+    select g.workspace_id, g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name, g.permission, g.condition
+    from grants g left join resources r
+      on r.organization_id = g.organization_id and r.type = g.resource_type and r.id = g.resource_id
+    where g.organization_id = ${organizationId} and g.effect = 'deny'
+      and (r.workspace_id = ${workspaceId} or (g.workspace_id = ${workspaceId} and r.id is null))`
 
 /** The denying grants on one resource, whoever is denied. */
 export const findDenialsOn = (

@@ -1,16 +1,18 @@
 import type { Context as HonoContext } from 'hono'
 import { resolver } from 'hono-openapi'
 import type { Context } from '../platform/context.ts'
+import { answersEvents, eventStream } from '../platform/http/event-stream.ts'
 import type { Gate } from '../platform/http/gate.ts'
 import { headerOf } from '../platform/http/headers.ts'
-import { documented } from '../platform/http/permit.ts'
+import { documented, permit } from '../platform/http/permit.ts'
 import { router } from '../platform/http/router.ts'
-import { parseJson, readText, requireJson } from '../platform/http/validate.ts'
+import { parseJson, readText, requireJson, validate } from '../platform/http/validate.ts'
 import { parse } from '../platform/parse.ts'
 import { checkBatch } from './batch.ts'
 import { isPlainQuestion } from './plain-question.ts'
-import { BatchAnswer, BatchRequest, CheckAnswer, CheckRequest } from './schema.ts'
+import { BatchAnswer, BatchRequest, CheckAnswer, CheckRequest, WatchRequest } from './schema.ts'
 import { check, type Policies } from './service.ts'
+import { watchPolicy } from './watch.ts'
 
 const json = (schema: Parameters<typeof resolver>[0]) => ({
   'application/json': { schema: resolver(schema) },
@@ -85,3 +87,19 @@ export const decisionRoutes = (gate: Gate, policies: Policies) =>
         described('Ask up to 1,000 questions at once', BatchRequest, BatchAnswer),
       ),
     )
+
+/** Mounted at /v1/organizations/:organization/watch. */
+export const watchRoutes = (policies: Policies) =>
+  router().get(
+    '/',
+    permit('decision:check'),
+    answersEvents('Watch the policy change, as server-sent events'),
+    validate('query', WatchRequest),
+    async (c) => {
+      const since = c.req.header('last-event-id') ?? c.req.valid('query').since
+      const watching = new AbortController()
+      const { signal } = watching
+      const events = await watchPolicy(policies, c.var.context, { since }, { signal })
+      return eventStream(c, events, watching)
+    },
+  )

@@ -100,3 +100,9 @@ export const BatchAnswer = v.object({
   results: v.array(v.union([v.object(answer), ItemError])),
   revision: v.nullable(v.string()),
 })
+
+/** From which revision on to watch; left out, from now on. */
+export const WatchRequest = v.strictObject({
+  since: v.optional(v.pipe(v.string(), v.nonEmpty(), v.maxLength(128))),
+})
+export type WatchRequest = v.InferOutput<typeof WatchRequest>

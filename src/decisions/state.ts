@@ -135,7 +135,7 @@ const isExpanded = ([, , , , , , roleName, , effect, condition]: GrantRow) =>
 type Touched = { subjects: string[]; resources: string[] }
 
 /** What listed changes touch, or undefined where they reach further than single subjects and resources. */
-const touchedBy = (changes: { touched: string[] | null }[]): Touched | undefined => {
+export const touchedBy = (changes: { touched: string[] | null }[]): Touched | undefined => {
   const subjects = new Set<string>()
   const resources = new Set<string>()
   for (const { touched } of changes) {

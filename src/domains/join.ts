@@ -1,6 +1,6 @@
 import { recordChange } from '../audit/service.ts'
 import { ceilingOf, givenByRole, refuseAboveCeiling } from '../decisions/ceiling.ts'
-import { admitMember, findMembership } from '../members/service.ts'
+import { admitMember, findMembership, wasMember } from '../members/service.ts'
 import { getOrganization } from '../organizations/service.ts'
 import type { Context } from '../platform/context.ts'
 import type { Transaction } from '../platform/db/connect.ts'
@@ -66,6 +66,13 @@ export const joinByDomain = async (
       throw nothingToJoin()
     if (await findMembership(tx, organizationId, subject))
       throw new Problem('conflict', 'already-a-member', 'You are a member already.')
+    // What was refused to somebody, or taken with the membership, does not end by going and coming back.
+    if (await wasMember(tx, organizationId, subject))
+      throw new Problem(
+        'conflict',
+        'former-member',
+        'You were a member before; ask an administrator for an invitation.',
+      )
     const roles = await rolesOf(within, tx, row)
     const joined = await admitMember(within, tx, {
       organizationId,

@@ -2,6 +2,7 @@ import { recordChange } from '../audit/service.ts'
 import {
   ceilingOf,
   givenByRole,
+  guardOwners,
   refuseAboveCeiling,
   requireCondition,
 } from '../decisions/ceiling.ts'
@@ -105,6 +106,7 @@ export const giveWithin = async (
   requireCondition(input.condition, '/condition')
   const grant = await resolveGrant(tx, organizationId, input)
   if (grant.effect === 'allow') refuseAboveCeiling(ceiling, await givenBy(tx, grant))
+  const refuseHarm = await guardingOwners(tx, ceiling, grant)
   const row = { ...grant, id: newId('grt'), grantedBy: context.actor.subject }
   // Sent one behind the other, without waiting for each answer.
   const [, isNew, stored] = await Promise.all([
@@ -113,6 +115,7 @@ export const giveWithin = async (
     repository.findGrant(tx, organizationId, row.id),
   ])
   if (!isNew) throw new Problem('conflict', 'grant-exists', 'The subject has this grant already.')
+  await refuseHarm()
   const created = shown(stored!)
   await recordChange(tx, context, {
     event: 'grant.created',
@@ -124,6 +127,13 @@ export const giveWithin = async (
   })
   return created
 }
+
+/** Only a refusal can harm an owner. */
+const guardingOwners = async (
+  tx: Transaction,
+  ceiling: Ceiling,
+  { organizationId, effect }: { organizationId: string; effect: string },
+) => (effect === 'deny' ? guardOwners(tx, ceiling, organizationId) : async () => {})
 
 const refusePast = (context: Context, expiresAt: string | null | undefined) => {
   if (expiresAt && Date.parse(expiresAt) <= context.now().getTime())
@@ -262,7 +272,9 @@ export const patchGrant = (context: Context, { id, ...patch }: PatchGrant) =>
         ceiling,
         await givenBy(tx, { organizationId, ...before, roleName: before.role, condition }),
       )
+    const refuseHarm = await guardingOwners(tx, ceiling, { organizationId, effect: before.effect })
     await repository.updateGrant(tx, { organizationId, id, condition, expiresAt, reason })
+    await refuseHarm()
     const after = shown(await requireGrant(tx, organizationId, id))
     await recordChange(tx, context, {
       event: 'grant.updated',

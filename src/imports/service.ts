@@ -1,5 +1,5 @@
 import { recordChange } from '../audit/service.ts'
-import { ceilingOf } from '../decisions/ceiling.ts'
+import { ceilingOf, guardOwners } from '../decisions/ceiling.ts'
 import { grantViolations } from '../grants/service.ts'
 import { memberViolations } from '../members/service.ts'
 import { organizationViolations } from '../organizations/service.ts'
@@ -18,6 +18,7 @@ import { createFaults, importInvalid } from './faults.ts'
 import { createPace, slicesOf } from './pace.ts'
 import { type Plan, planImport, reportOf } from './plan.ts'
 import { refuseAbove } from './refuse-above.ts'
+import { refuseAttributes } from './refuse-attributes.ts'
 import { refuseLifting } from './refuse-lifting.ts'
 import type { Run } from './run.ts'
 import type { ImportDocument, ImportReport } from './schema.ts'
@@ -83,7 +84,10 @@ const importWithin = async (
   await refuseAbove(run, ceiling, plan)
   await refuseLifting(run, ceiling, plan)
   run.faults.refuse()
+  const refuseHarm = await guardOwners(tx, ceiling, organizationId)
   await writePlan(context, run, plan, namingFaults(context))
+  await refuseHarm()
+  await refuseAttributes(run, ceiling, plan)
   const report = reportOf(plan)
   if (dryRun) throw new DryRun(report)
   await recordImport(context, tx, plan, sha256)

@@ -1,6 +1,7 @@
-import { recordChange } from '../audit/service.ts'
+import { hasEvent, recordChange } from '../audit/service.ts'
 import {
   ceilingOf,
+  dependingOnAttributes,
   givenByRole,
   givenBySubject,
   refuseAboveCeiling,
@@ -109,6 +110,7 @@ const setMember = async (context: Context, tx: Transaction, wanted: Wanted) => {
 
   const place = { organizationId, workspaceId: null, subject: user }
   const attributes = wanted.attributes ?? before?.attributes ?? {}
+  const isOtherwise = JSON.stringify(attributes) !== JSON.stringify(before?.attributes ?? {})
   const row = { organizationId, subject: user, isOwner, status, attributes, expiresAt }
   // Sent one behind the other, without waiting for each answer.
   const upserted = repository.upsertMember(tx, row)
@@ -118,6 +120,12 @@ const setMember = async (context: Context, tx: Transaction, wanted: Wanted) => {
   ])
   const found = repository.findMember(tx, organizationId, user)
   const [created, after] = await Promise.all([upserted, found, roles])
+  if (isOtherwise)
+    refuseAboveCeiling(
+      ceiling,
+      await dependingOnAttributes(tx, organizationId, user),
+      '/attributes',
+    )
 
   const member = shown(after!)
   await recordChange(tx, context, {
@@ -172,7 +180,7 @@ export const deleteMember = (context: Context, { user }: { user: string }) =>
     { shrinks: true },
   )
 
-/** Leaves an organization: everybody may, but not the last owner. */
+/** Leaves an organization: everybody may, but not the last owner, nor who is suspended. */
 export const leaveOrganization = (context: Context) =>
   changeOrganization(
     context,
@@ -180,6 +188,13 @@ export const leaveOrganization = (context: Context) =>
       const { subject, restrictedTo } = context.actor
       const member = await repository.findMember(tx, organizationId, subject)
       if (!member || restrictedTo !== null) throw notFound()
+      // Whoever may go and come back would leave the suspension behind.
+      if (member.status === 'suspended')
+        throw new Problem(
+          'conflict',
+          'member-suspended',
+          'A suspended member cannot leave; ask an administrator to end the membership.',
+        )
       await endMembership(context, tx, organizationId, member)
     },
     { allowedWhile: ['active', 'read_only'] },
@@ -304,3 +319,7 @@ export const giveRole = ({ actor }: Context, tx: Transaction, held: RoleAt) =>
 
 /** Takes a role that was given by membership. */
 export const takeRole = (tx: Transaction, held: RoleAt) => repository.deleteRole(tx, held)
+
+/** Whether somebody was a member once, whatever ended it. */
+export const wasMember = (tx: Transaction, organizationId: string, subject: string) =>
+  hasEvent(tx, { log: organizationId, resource: `member:${subject}`, event: 'member.deleted' })

@@ -1,6 +1,7 @@
 import { recordChange } from '../audit/service.ts'
 import {
   ceilingOf,
+  guardOwners,
   isDenied,
   permissionsOfRole,
   refuseAboveCeiling,
@@ -183,6 +184,7 @@ export const putRole = (
     const held = await resolvePermissions(tx, input)
     const parents = await resolveParents(tx, organizationId, scope, input.inherits)
     const givenBefore = before ? await permissionsOf(tx, key) : new Set<string>()
+    const refuseHarm = await guardOwners(tx, ceiling, organizationId)
     const { created } = await repository.upsertRole(tx, { organizationId, ...input, scope })
     await repository.replacePermissions(tx, key, held)
     await repository.replaceInherits(tx, key, parents)
@@ -190,6 +192,7 @@ export const putRole = (
     const added = minus(given, givenBefore)
     const taken = (await isDenied(tx, organizationId, rowOf(key))) ? minus(givenBefore, given) : []
     refuseAboveCeiling(ceiling, heldIn(organizationId, [...added, ...taken]), '/permissions')
+    await refuseHarm()
 
     const [after] = await repository.findRoles(tx, organizationId, input.name)
     const role = withoutHome(after!)
@@ -326,8 +329,10 @@ export const deleteRole = (context: Context, { name, replacement }: DeleteRole) 
       const taken = (await isDenied(tx, organizationId, rowOf(key))) ? minus(before, after) : []
       const gained = [...minus(after, before), ...taken]
       refuseAboveCeiling(ceiling, heldIn(organizationId, gained), '/replacement')
+      const refuseHarm = await guardOwners(tx, ceiling, organizationId)
       await repository.moveGrants(tx, key, successor)
       await repository.moveInherits(tx, key, successor)
+      await refuseHarm()
     }
     await repository.deleteRole(tx, key)
     await recordChange(tx, context, {

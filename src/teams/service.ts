@@ -3,6 +3,7 @@ import {
   ceilingOf,
   deniedToSubject,
   givenBySubject,
+  guardOwners,
   refuseAboveCeiling,
 } from '../decisions/ceiling.ts'
 import { requireMember } from '../members/service.ts'
@@ -95,7 +96,9 @@ export const putTeam = (context: Context, { team: slug, ...input }: PutTeam) =>
         '/parent',
       )
     const name = input.name ?? before?.name ?? slug
+    const refuseHarm = await guardOwners(tx, ceiling, organizationId)
     const team = await repository.upsertTeam(tx, { organizationId, slug, name, parent })
+    await refuseHarm()
     await recordChange(tx, context, {
       event: before ? 'team.updated' : 'team.created',
       resource: `team:${slug}`,
@@ -140,7 +143,9 @@ export const putTeamMember = (context: Context, { team, user }: OneTeamMember) =
     await requireTeam(tx, organizationId, team)
     await requireMember(tx, organizationId, user)
     refuseAboveCeiling(ceiling, await givenBySubject(tx, organizationId, `team:${team}`))
+    const refuseHarm = await guardOwners(tx, ceiling, organizationId)
     const added = await repository.insertTeamMember(tx, { organizationId, team, subject: user })
+    await refuseHarm()
     await recordChange(tx, context, {
       event: 'team-member.created',
       resource: `team-member:${team}/${user}`,

@@ -1,5 +1,10 @@
 import { recordChange } from '../audit/service.ts'
-import { ceilingOf, givenByRole, refuseAboveCeiling } from '../decisions/ceiling.ts'
+import {
+  ceilingOf,
+  deniedInWorkspace,
+  givenByRole,
+  refuseAboveCeiling,
+} from '../decisions/ceiling.ts'
 import * as membership from '../members/service.ts'
 import { slugOf } from '../organizations/service.ts'
 import type { Context } from '../platform/context.ts'
@@ -89,13 +94,14 @@ export const updateWorkspace = (context: Context, { workspaceId, ...patch }: Pat
 
 /**
  * Ends a workspace with its resources and grants, and with the invitations to it alone. The name must be repeated when there
- * is anything in it.
+ * is anything in it. A refusal that ends gives something, so the ceiling applies.
  */
 export const deleteWorkspace = (
   context: Context,
   { workspaceId, confirm }: In & { confirm?: string | undefined },
 ) =>
   changeOrganization(context, async (tx, organizationId) => {
+    const ceiling = await ceilingOf(context, tx)
     const before = await repository.findWorkspace(tx, organizationId, workspaceId)
     if (!before) throw notFound()
     refuseStale(context, before.version)
@@ -108,6 +114,7 @@ export const deleteWorkspace = (
         `With it end ${resources} resources, ${grants} grants, the roles of ${members} members there and what ${invitations} invitations would give; repeat its name in ?confirm=.`,
         { ends },
       )
+    refuseAboveCeiling(ceiling, await deniedInWorkspace(tx, organizationId, workspaceId))
     await repository.moveGrantsAfterResources(tx, organizationId, workspaceId)
     await repository.revokeInvitations(tx, organizationId, workspaceId)
     await repository.deleteWorkspace(tx, organizationId, workspaceId)

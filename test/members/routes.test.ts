@@ -260,9 +260,10 @@ describe('leaving', () => {
     expect((await as('eve', `POST ${path}/leave`)).body.code).toBe('organization-not-found')
   })
 
-  test('is possible while suspended', async () => {
+  test('is refused while suspended: who may come back would leave the suspension behind', async () => {
     await put('bob', { roles: [], status: 'suspended' })
-    expect((await as('bob', `POST ${path}/leave`)).status).toBe(204)
+    const refused = await as('bob', `POST ${path}/leave`)
+    expect([refused.status, refused.body.code]).toEqual([409, 'member-suspended'])
   })
 })
 

@@ -71,10 +71,13 @@ export const createJwtVerifier = ({ issuer, audience, jwksUrl }: JwtSettings) =>
   }
 }
 
-/** OpenID Connect Core §5.1: an address counts only where the issuer says that it verified it. */
+/**
+ * OpenID Connect Core §5.1: an address counts only where the issuer says that it verified it. Only letters of ASCII are
+ * folded: in Unicode a Kelvin sign becomes a k, and another's address the one that was invited.
+ */
 const verifiedEmailOf = ({ email, email_verified: isVerified }: JWTPayload): string | undefined =>
   isVerified === true && typeof email === 'string' && email.length <= 254
-    ? email.toLowerCase()
+    ? email.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
     : undefined
 
 /** Authentication Method References of a single factor (RFC 8176 §2), by what the person shows with them. */
