@@ -1,0 +1,58 @@
+import { openChangeLine } from '../../src/platform/db/change-line.ts'
+import { connect } from '../../src/platform/db/connect.ts'
+import { silentLog } from '../../src/platform/log.ts'
+import { asAdministrator } from '../support/database.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
+
+/** How nodes learn of each other's changes; answers how to cut that, and how to end it. */
+export type Spread = (nodes: readonly TestServer[]) => Promise<{
+  cut?: () => Promise<unknown>
+  stop: () => Promise<unknown>
+}>
+
+/** Nodes over one database, each with a pool of its own, that look for changes within the bound. */
+export const startNodes = async (count: number, stalenessMs: number) => {
+  const first = await startTestServer({ stalenessMs })
+  const pools = Array.from({ length: count - 1 }, () =>
+    connect(first.database.target, { connectionsMax: 8 }),
+  )
+  const others = []
+  for (const sql of pools)
+    others.push(await startTestServer({ database: { ...first.database, sql }, stalenessMs }))
+  return {
+    // One operator's key for all: the first node's.
+    nodes: [first, ...others].map((node) => ({ ...node, call: callingAs(node, first.adminKey) })),
+    stop: async () => {
+      await Promise.all(pools.map((pool) => pool.end()))
+      await first.drop()
+    },
+  }
+}
+
+const callingAs =
+  (node: TestServer, key: string): TestServer['call'] =>
+  (what, body, options = {}) =>
+    node.call(what, body, { key, ...options })
+
+/** Nobody is told anything: each node reads the log of changes at its bound. */
+export const polling: Spread = async () => ({ stop: async () => {} })
+
+/** LISTEN and NOTIFY of PostgreSQL. */
+export const listening: Spread = async (nodes) => {
+  const lines = nodes.map((node) => {
+    const { sql, database, changes } = node
+    const line = openChangeLine({ sql, target: database.target, log: silentLog }, changes)
+    changes.onCommit(line.announce)
+    return line
+  })
+  const { url } = nodes[0]!.database.target as { url: string }
+  return {
+    cut: () =>
+      asAdministrator(
+        url,
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and query like 'listen latchkey_policy%'`,
+      ),
+    stop: () => Promise.all(lines.map((line) => line.stop())),
+  }
+}

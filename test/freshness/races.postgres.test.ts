@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { race } from './ledger.ts'
+import { listening, polling, type Spread, startNodes } from './nodes.ts'
+
+// Three nodes over one PostgreSQL, revokes that race with loads, and whatever carries the news cut at random: no allow after
+// the revoke whose token was shown, none after the bound. The long form has ten thousand rounds (npm run chaos).
+
+const ROUNDS = Number(process.env.LATCHKEY_FRESHNESS_ROUNDS ?? 300)
+const BOUND_MS = 1000
+const LANES = 8
+
+let running: Awaited<ReturnType<typeof startNodes>>
+beforeAll(async () => {
+  running = await startNodes(3, BOUND_MS)
+})
+afterAll(() => running.stop())
+
+const percentile = (values: readonly number[], share: number) =>
+  values.toSorted((one, other) => one - other)[Math.ceil(values.length * share) - 1] ?? Number.NaN
+
+const MODES: [how: string, spread: Spread][] = [
+  ['by reading the log', polling],
+  ['by LISTEN and NOTIFY, cut at random', listening],
+]
+
+describe('a revoke, learnt', () => {
+  test.each(MODES)(
+    `%s (${ROUNDS} rounds)`,
+    async (how, spread) => {
+      const { nodes } = running
+      const { cut, stop } = await spread(nodes)
+      let ended = false
+      const cutting = (async () => {
+        while (cut && !ended) {
+          await sleep(200 + Math.random() * 800)
+          await cut()
+        }
+      })()
+      const seen = await race({ nodes, boundMs: BOUND_MS, rounds: ROUNDS, lanes: LANES })
+      ended = true
+      await cutting
+      await stop()
+      const { toDenyMs, ...counts } = seen
+      const [p50, p99] = [percentile(toDenyMs, 0.5), percentile(toDenyMs, 0.99)]
+      // biome-ignore lint/suspicious/noConsole: the figures are what the suite is read for
+      console.info(
+        `revoked ${how}: ${counts.rounds} rounds, ${counts.asked} questions, stale 0 expected: ` +
+          `${counts.staleWithToken} with the token, ${counts.staleOnTheWriter} on the writer, ${counts.staleAfterBound} after ${BOUND_MS} ms; ` +
+          `denied elsewhere after p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms (${toDenyMs.length} timed)`,
+      )
+      expect(counts).toMatchObject({ staleWithToken: 0, staleOnTheWriter: 0, staleAfterBound: 0 })
+      expect(counts.rounds).toBeGreaterThanOrEqual(ROUNDS)
+    },
+    1_200_000,
+  )
+})
