@@ -18,7 +18,8 @@ const HOMES: Record<string, RegExp> = {
   'hono-openapi': /^src\/(?:app\.ts|node\.ts|platform\/http\/|[^/]+\/routes\.ts)/,
   '@hono/*': /^src\/(?:app\.ts|node\.ts|platform\/http\/|[^/]+\/routes\.ts)/,
   bullmq: /^src\/platform\/jobs\//,
-  redis: /^src\/platform\/(?:jobs|cache)\//,
+  redis: /^src\/platform\/cache\//,
+  '@upstash/*': /^src\/platform\/cache\//,
   nodemailer: /^src\/platform\/(?:mail|node)\//,
   croner: /^src\/platform\/jobs\//,
   commander: /^src\/cli(?:\.ts|\/)/,
@@ -60,7 +61,7 @@ const DOWN: Record<string, string[]> = {
 
 /** Files that know Node: the ways in and the drivers only they import. */
 const KNOWS_NODE =
-  /^src\/(?:node\.ts|cli\.ts|cli\/|platform\/node\/|platform\/db\/(?:embedded|data-dir-lock|migrations)\.ts)/
+  /^src\/(?:node\.ts|cli\.ts|cli\/|platform\/node\/|platform\/db\/(?:embedded|data-dir-lock|migrations|turns)\.ts)/
 
 const LINES_MEDIAN_MAX = 100
 

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { type AddressRange, parseRange } from './address-range.ts'
+import { isSameRedis } from './cache/redis-target.ts'
 import { QUEUES, type QueueName } from './jobs/queue.ts'
 import { bytesOfAddress } from './public-address.ts'
 
@@ -34,6 +35,8 @@ const hexKey = v.pipe(
   text,
   v.regex(/^([0-9a-fA-F]{2}){32,}$/, 'must be at least 64 hexadecimal digits'),
 )
+
+const dataKey = v.pipe(text, v.regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal digits'))
 
 const attributeNames = v.pipe(
   text,
@@ -87,10 +90,17 @@ const queueNames = v.pipe(
   v.transform((names): readonly QueueName[] => names),
 )
 
+const processes = v.pipe(
+  text,
+  v.regex(/^(?:auto|[1-9]\d{0,2})$/, 'must be auto, or a whole number from 1 to 999'),
+  v.transform((value) => (value === 'auto' ? value : Number(value))),
+)
+
 /** Every setting, read from the environment once. Names are part of the product's interface (docs/settings.md). */
 const Settings = v.object({
   HOST: v.optional(text, '127.0.0.1'),
   PORT: v.optional(wholeNumber(0, 65_535), '8080'),
+  WORKERS: v.optional(processes, '1'),
   DATA_DIR: v.optional(text, './data'),
   DATABASE_URL: v.optional(url('postgres:', 'postgresql:')),
   DATABASE_CONNECTIONS_MAX: v.optional(wholeNumber(1, 1000), '10'),
@@ -111,9 +121,11 @@ const Settings = v.object({
   LOG_LEVEL: v.optional(v.picklist(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   ENGINE_VERIFY: v.optional(v.picklist(['off', 'sample', 'all']), 'off'),
   POLICY_BYTES_MAX: v.optional(wholeNumber(1_000_000, 1_000_000_000_000), '1000000000'),
+  SLICE_ROWS_MIN: v.optional(wholeNumber(1, 1_000_000_000_000), '2000000'),
   STALENESS_MS: v.optional(wholeNumber(50, 60_000), '1000'),
   AUDIT_MAC_KEY: v.optional(hexKey),
-  DATA_KEY: v.optional(v.pipe(text, v.regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal digits'))),
+  DATA_KEY: v.optional(dataKey),
+  DATA_KEY_PREVIOUS: v.optional(dataKey),
   JOB_QUEUES: v.optional(queueNames, 'all'),
   JOB_POLL_MS: v.optional(wholeNumber(50, 60_000), '1000'),
   SMTP_URL: v.optional(url('smtp:', 'smtps:')),
@@ -122,6 +134,18 @@ const Settings = v.object({
     v.pipe(url('http:', 'https:'), v.includes('{token}', 'must have {token} in it')),
   ),
   REDIS_QUEUE_URL: v.optional(url('redis:', 'rediss:')),
+  REDIS_URL: v.optional(url('redis:', 'rediss:')),
+  UPSTASH_REDIS_REST_URL: v.optional(url('https:', 'http:')),
+  UPSTASH_REDIS_REST_TOKEN: v.optional(text),
+  CACHE_ENVIRONMENT: v.optional(
+    v.pipe(
+      text,
+      v.regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/, 'must be one word of at most 64 characters'),
+    ),
+    'latchkey',
+  ),
+  CACHE_BYTES_MAX: v.optional(wholeNumber(1_000_000, 1_000_000_000_000)),
+  CACHE_COMMAND_TIMEOUT_MS: v.optional(wholeNumber(1, 10_000), '50'),
   TRUSTED_PROXIES: v.optional(addressRanges),
   DNS_SERVERS: v.optional(dnsServers),
   WEBHOOK_PRIVATE_ADDRESSES: v.optional(onOff, 'off'),
@@ -152,6 +176,19 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     throw new ConfigError('JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL: set all three or none')
   if (config.SMTP_URL && !config.MAIL_FROM)
     throw new ConfigError('MAIL_FROM: required with SMTP_URL')
+  if (!config.UPSTASH_REDIS_REST_URL !== !config.UPSTASH_REDIS_REST_TOKEN)
+    throw new ConfigError(
+      'UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: set both or neither',
+    )
+  if (config.REDIS_URL && config.UPSTASH_REDIS_REST_URL)
+    throw new ConfigError('REDIS_URL and UPSTASH_REDIS_REST_URL: set one of them')
+  const { REDIS_URL, REDIS_QUEUE_URL } = config
+  if (REDIS_URL && REDIS_QUEUE_URL && isSameRedis(REDIS_URL, REDIS_QUEUE_URL).isDatabase)
+    throw new ConfigError(
+      'REDIS_URL: it is the database of REDIS_QUEUE_URL; name another one (redis://…/1), or another server',
+    )
+  if (config.DATA_KEY_PREVIOUS && !config.DATA_KEY)
+    throw new ConfigError('DATA_KEY: required with DATA_KEY_PREVIOUS')
   if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.AUDIT_MAC_KEY)
     throw new ConfigError('AUDIT_MAC_KEY: required in production with DATABASE_URL')
   if (config.NODE_ENV === 'production' && config.DATABASE_URL && !config.DATA_KEY)

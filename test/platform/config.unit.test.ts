@@ -33,6 +33,9 @@ describe('settings', () => {
     ['DATABASE_URL', 'mysql://user:hunter2@host/db'],
     ['DATABASE_URL', 'nonsense-hunter2'],
     ['DATABASE_CONNECTIONS_MAX', '0'],
+    ['WORKERS', '0'],
+    ['WORKERS', 'many'],
+    ['WORKERS', '1000'],
     ['LATCHKEY_ADMIN_KEY', 'hunter2'],
     ['LATCHKEY_DEMO', 'yes'],
     ['SELF_SERVICE_ORGANIZATIONS', 'true'],
@@ -67,6 +70,44 @@ describe('settings', () => {
     expect(readConfig(all)).toMatchObject(all)
     for (const name of Object.keys(all))
       expect(() => readConfig({ ...all, [name]: undefined })).toThrow('all three or none')
+  })
+
+  test('of the cache name one store, and another database than the queue', () => {
+    const rest = { UPSTASH_REDIS_REST_URL: 'https://x.upstash.io', UPSTASH_REDIS_REST_TOKEN: 't' }
+    expect(readConfig(rest)).toMatchObject({
+      ...rest,
+      ...{ CACHE_ENVIRONMENT: 'latchkey', CACHE_COMMAND_TIMEOUT_MS: 50 },
+    })
+    expect(() => readConfig({ ...rest, UPSTASH_REDIS_REST_TOKEN: '' })).toThrow('both or neither')
+    expect(() => readConfig({ UPSTASH_REDIS_REST_TOKEN: 'hunter2' })).toThrow(
+      'UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN: set both or neither',
+    )
+    expect(() => readConfig({ ...rest, REDIS_URL: 'redis://h' })).toThrow('set one of them')
+    for (const [cache, queue] of [
+      ['redis://h', 'redis://h:6379/0'],
+      ['redis://a:hunter2@H/1', 'rediss://b@h/1'],
+      ['redis://h:7000', 'redis://h:7000'],
+    ])
+      expect(() => readConfig({ REDIS_URL: cache, REDIS_QUEUE_URL: queue })).toThrow(
+        'REDIS_URL: it is the database of REDIS_QUEUE_URL',
+      )
+    for (const [cache, queue] of [
+      ['redis://h/1', 'redis://h/0'],
+      ['redis://h:6380', 'redis://h'],
+      ['redis://one', 'redis://other'],
+    ])
+      expect(readConfig({ REDIS_URL: cache, REDIS_QUEUE_URL: queue }).REDIS_URL).toBe(cache)
+    for (const environment of ['a:b', 'a b', '*', '-a', 'x'.repeat(65)])
+      expect(() => readConfig({ CACHE_ENVIRONMENT: environment })).toThrow('CACHE_ENVIRONMENT')
+  })
+
+  test('rotate the key of secrets with the one before it', () => {
+    const [key, before] = ['cd'.repeat(32), 'ab'.repeat(32)]
+    expect(readConfig({ DATA_KEY: key, DATA_KEY_PREVIOUS: before }).DATA_KEY_PREVIOUS).toBe(before)
+    expect(() => readConfig({ DATA_KEY_PREVIOUS: before })).toThrow('DATA_KEY: required with')
+    expect(() => readConfig({ DATA_KEY: key, DATA_KEY_PREVIOUS: 'short' })).toThrow(
+      'DATA_KEY_PREVIOUS: must be 64',
+    )
   })
 
   test('in production with a database server name the keys of the log and of secrets', () => {

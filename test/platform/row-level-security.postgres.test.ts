@@ -40,7 +40,7 @@ const OWNED: Record<string, string> = {
 const CATALOG = ['meters', 'permissions', 'plan_limits', 'plans', 'platform', 'resource_types']
 /** What no request reads inside an organization. */
 const CLOSED = [
-  ...['schema_migrations', 'slug_tombstones', 'leases', 'rate_limits'],
+  ...['schema_migrations', 'slug_tombstones', 'leases', 'rate_limits', 'cache_generations'],
   ...[
     'job_effects',
     'job_queues',

@@ -1,10 +1,11 @@
 import type { IRedisClient, Job, Queue, Worker } from 'bullmq'
+import { ANSWER_MS_MAX, createRedis, destroy, type RedisClient } from '../cache/redis-client.ts'
+import { within } from '../cache/within.ts'
 import { ConfigError } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { Executor, Message } from './executor.ts'
 import { judgeRedis } from './preflight.ts'
 import type { QueueName } from './queue.ts'
-import { ANSWER_MS_MAX, createRedis, destroy, type RedisClient, within } from './redis.ts'
 
 /** Milliseconds between two questions whether Redis is there. */
 const PING_MS = 500

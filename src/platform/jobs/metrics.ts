@@ -18,29 +18,39 @@ const BUCKETS_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 300, 3600]
 
 /** What `/metrics` tells of jobs: by queue, never by organization. */
 export const createJobMetrics = (registers: Registry[]) => {
-  const gauge = (name: string, help: string, labelNames: string[] = ['queue']) =>
-    new Gauge({ name, help, labelNames, registers })
-  const states = gauge('latchkey_jobs', 'Jobs that have not ended, counted up to 100,000', [
+  const gauge = (
+    name: string,
+    help: string,
+    aggregator: 'sum' | 'max',
+    labelNames: string[] = ['queue'],
+  ) => new Gauge({ name, help, labelNames, registers, aggregator })
+  // Processes that are one server read the same in the database: it is told once, not added.
+  const states = gauge('latchkey_jobs', 'Jobs that have not ended, counted up to 100,000', 'max', [
     'queue',
     'state',
   ])
-  const oldest = gauge('latchkey_jobs_oldest_seconds', 'How long the oldest ready job waits')
-  const slots = gauge('latchkey_jobs_slots', 'Jobs this process runs at once')
-  const wanted = gauge('latchkey_jobs_slots_wanted', 'Slots the queue needs over all processes')
+  const oldest = gauge('latchkey_jobs_oldest_seconds', 'How long the oldest ready job waits', 'max')
+  const slots = gauge('latchkey_jobs_slots', 'Jobs this server runs at once', 'sum')
+  const wanted = gauge(
+    'latchkey_jobs_slots_wanted',
+    'Slots the queue needs over all processes',
+    'max',
+  )
   const difference = gauge(
     'latchkey_jobs_books_difference',
     'Jobs the last check could not account for; 0 is right',
+    'max',
     [],
   )
   const ended = new Counter({
     name: 'latchkey_jobs_ended_total',
-    help: 'Runs of this process by how they ended',
+    help: 'Runs of this server by how they ended',
     labelNames: ['queue', 'end'],
     registers,
   })
   const seconds = new Histogram({
     name: 'latchkey_jobs_run_seconds',
-    help: 'How long runs of this process took',
+    help: 'How long runs of this server took',
     labelNames: ['queue'],
     buckets: BUCKETS_SECONDS,
     registers,

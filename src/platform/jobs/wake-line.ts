@@ -1,6 +1,7 @@
+import { ANSWER_MS_MAX, createRedis, destroy, type RedisClient } from '../cache/redis-client.ts'
+import { within } from '../cache/within.ts'
 import type { Log } from '../log.ts'
 import { QUEUES, type QueueName } from './queue.ts'
-import { ANSWER_MS_MAX, createRedis, destroy, type RedisClient, within } from './redis.ts'
 
 /** Milliseconds in which wishes to wake are gathered into one message. */
 const GATHER_MS = 2

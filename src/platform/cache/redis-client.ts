@@ -8,13 +8,18 @@ export type RedisClient = ReturnType<typeof createClient>
 /**
  * A client that is not connected yet. It never queues what it cannot send, and never connects again by itself: whoever
  * holds it throws it away and makes another, so that there is one state to know.
+ * @param protocol the version of RESP: BullMQ speaks 2; 3 lets one connection listen and ask
  */
-export const createRedis = async (url: string, name: string): Promise<RedisClient> => {
+export const createRedis = async (
+  url: string,
+  name: string,
+  protocol: 2 | 3 = 2,
+): Promise<RedisClient> => {
   const redis = await import('redis')
   return redis.createClient({
     url,
     name,
-    RESP: 2,
+    RESP: protocol,
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled',
@@ -22,17 +27,12 @@ export const createRedis = async (url: string, name: string): Promise<RedisClien
   }) as unknown as RedisClient
 }
 
-/** What the promise gives. @throws when it takes longer */
-export const within = <Value>(ms: number, promise: Promise<Value>): Promise<Value> => {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      // A process that was busy for so long has the answer in its hands already: it reads it before it judges.
-      timer = setTimeout(() => reject(new Error(`Redis did not answer in ${ms} ms`)), 0)
-    }, ms)
-  })
-  promise.catch(() => {})
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+/** The same client, answering strings as bytes: what is stored is no text. */
+export const answeringBytes = async (client: RedisClient): Promise<RedisClient> => {
+  const { RESP_TYPES } = await import('redis')
+  return client.withTypeMapping({
+    [RESP_TYPES.BLOB_STRING]: Buffer,
+  }) as unknown as RedisClient
 }
 
 /** Closes a client at once, whatever state it is in. */
