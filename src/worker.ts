@@ -1,11 +1,15 @@
 import modelText from '../model.conf'
 import { type AppOptions, createApp } from './app.ts'
 import { createEngine } from './engine/engine.ts'
-import { ConfigError, readConfig } from './platform/config.ts'
+import { createNoStore } from './platform/cache/no-store.ts'
+import { openCache } from './platform/cache/open.ts'
+import { createUpstashStore } from './platform/cache/upstash-store.ts'
+import { type Config, ConfigError, readConfig } from './platform/config.ts'
 import { fromHex } from './platform/crypto/hash.ts'
 import { macKey } from './platform/crypto/mac.ts'
 import { sealKey } from './platform/crypto/seal.ts'
 import { connect, type Sql } from './platform/db/connect.ts'
+import { untilRead } from './platform/http/until-read.ts'
 import { newId } from './platform/id.ts'
 import { type BoxOptions, workFor, workOff } from './platform/jobs/box.ts'
 import { dispatchToCloudflare, type QueueBinding } from './platform/jobs/cloudflare.ts'
@@ -26,8 +30,15 @@ export type WorkerEnvironment = {
 
 type ExecutionContext = { waitUntil(promise: Promise<unknown>): void }
 
-/** Bytes an isolate's policies may take; it has 128 MB in all. */
-const POLICY_BYTES_MAX = 48_000_000
+/** An isolate has 128 MB in all. So many bytes the policies in it may take, of which only slices are held… */
+const POLICY_BYTES_MAX = 32_000_000
+/** …so many views of them stay compiled, of about 600 bytes each… */
+const VIEWS_MAX = 20_000
+/** …and so many grants, members and resources an organization may have that is read whole, for what needs everybody. */
+const WHOLE_ROWS_MAX = 20_000
+
+/** Bytes of cached values, where the settings say nothing. */
+const CACHE_BYTES_MAX = 16_000_000
 
 const consoleLog: Log = {
   debug() {},
@@ -52,6 +63,12 @@ const readWorkerConfig = (environment: WorkerEnvironment) =>
     ) as Record<string, string>,
   )
 
+/** Redis is reached over REST here: a connection would belong to one request. */
+const storeOf = ({ UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN }: Config) =>
+  UPSTASH_REDIS_REST_URL
+    ? createUpstashStore({ url: UPSTASH_REDIS_REST_URL, token: UPSTASH_REDIS_REST_TOKEN! })
+    : createNoStore()
+
 /** One server per isolate; its policies outlive requests, its connections do not. */
 const open = async (environment: WorkerEnvironment) => {
   const config = readWorkerConfig(environment)
@@ -59,10 +76,20 @@ const open = async (environment: WorkerEnvironment) => {
   if (!config.DATA_KEY) throw new ConfigError('DATA_KEY: required on Workers')
   const options: AppOptions = {
     sql: (c) => c.env.sql as Sql,
-    engine: createEngine({ modelText, verify: config.ENGINE_VERIFY }),
+    engine: createEngine({ modelText, verify: config.ENGINE_VERIFY, viewsMax: VIEWS_MAX }),
     log: consoleLog,
     auditKey: await macKey(fromHex(config.AUDIT_MAC_KEY) as Uint8Array<ArrayBuffer>),
-    sealKey: await sealKey(config.DATA_KEY),
+    sealKey: await sealKey(config.DATA_KEY, config.DATA_KEY_PREVIOUS),
+    cache: await openCache({
+      store: storeOf(config),
+      environment: config.CACHE_ENVIRONMENT,
+      dataKey: config.DATA_KEY,
+      previousDataKey: config.DATA_KEY_PREVIOUS,
+      bytesMax: config.CACHE_BYTES_MAX ?? CACHE_BYTES_MAX,
+      timeoutMs: config.CACHE_COMMAND_TIMEOUT_MS,
+      sharesFlights: false,
+      log: consoleLog,
+    }),
     version: 'worker',
     jwt: config.JWT_ISSUER
       ? { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE!, jwksUrl: config.JWT_JWKS_URL! }
@@ -76,6 +103,8 @@ const open = async (environment: WorkerEnvironment) => {
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     defaultPlan: config.DEFAULT_PLAN,
     policyBytesMax: POLICY_BYTES_MAX,
+    slices: 'always',
+    wholeRowsMax: WHOLE_ROWS_MAX,
     stalenessMs: config.STALENESS_MS,
   }
   const app = createApp(options)
@@ -118,18 +147,24 @@ const databaseUrl = ({ HYPERDRIVE, DATABASE_URL }: WorkerEnvironment) =>
 
 export default {
   async fetch(request: Request, environment: WorkerEnvironment, execution: ExecutionContext) {
-    const app = await openOnce(environment)
+    const opening = openOnce(environment)
+    execution.waitUntil(opening.catch(() => {}))
+    const app = await opening
     // A connection belongs to the request that opened it: the runtime forbids another one to use it.
     const sql = connect({ url: databaseUrl(environment) }, { connectionsMax: 2 })
-    try {
-      return await app.fetch(request, { ...environment, sql }, execution as never)
-    } finally {
-      execution.waitUntil(
-        tell(sql, environment.JOBS)
-          .then(() => app.metering.flushIfDue(sql))
-          .finally(() => sql.end({ timeout: 5 })),
-      )
-    }
+    const answering = Promise.resolve(
+      app.fetch(request, { ...environment, sql }, execution as never),
+    ).then(untilRead)
+    // Said at the beginning: other requests may wait for what this one reads, although its client is gone.
+    execution.waitUntil(
+      answering
+        .then(({ read }) => read)
+        .catch(() => {})
+        .then(() => tell(sql, environment.JOBS))
+        .then(() => app.metering.flushIfDue(sql))
+        .finally(() => sql.end({ timeout: 5 })),
+    )
+    return (await answering).answer
   },
 
   /** Jobs that Cloudflare Queues delivers. A message that no longer counts is done with; one that failed is told anew. */

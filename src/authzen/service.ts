@@ -6,6 +6,7 @@ import {
   openTo,
   type Policies,
   refuseRepeated,
+  wantedBy,
 } from '../decisions/service.ts'
 import { ID_BYTES_MAX } from '../permissions/schema.ts'
 import type { Context } from '../platform/context.ts'
@@ -43,8 +44,9 @@ export const answerEvaluation = async (
   context: Context,
   asked: Asked,
 ): Promise<Answered<Decision>> => {
-  const policy = await openPolicy(policies, context, asked)
-  const answer = decide(policy, parse(EvaluationRequest, asked.body))
+  const read = reading(() => parse(EvaluationRequest, asked.body))
+  const policy = await openPolicy(policies, context, asked, [read])
+  const answer = decide(policy, readOf(read))
   return { revision: policy.state.token, body: answer }
 }
 
@@ -61,20 +63,49 @@ export const answerEvaluations = async (
   context: Context,
   asked: Asked,
 ): Promise<Answered<EvaluationsAnswer>> => {
-  const policy = await openPolicy(policies, context, asked)
+  const batch = reading(() => readBatch(asked.body))
+  const policy = await openPolicy(policies, context, asked, batch.value?.questions ?? [])
   const revision = policy.state.token
-  const { evaluations, options, ...defaults } = parse(EvaluationsRequest, asked.body)
-  if (!evaluations?.length)
-    return { revision, body: decide(policy, parse(EvaluationRequest, defaults)) }
-  refuseRepeated(defaults, evaluations.length)
-  const endsAt = ENDS_AT[options?.evaluations_semantic ?? 'execute_all']
+  const { single, questions, semantic } = readOf(batch)
+  if (single) return { revision, body: decide(policy, readOf(questions[0]!)) }
+  const endsAt = ENDS_AT[semantic]
   const answers: Decision[] = []
-  for (const item of evaluations) {
-    const answer = decideItem(policy, defaults, item)
+  for (const question of questions) {
+    const answer = decideItem(policy, question)
     answers.push(answer)
     if (answer.decision === endsAt) break
   }
   return { revision, body: { evaluations: answers } }
+}
+
+/** The questions of a batch; a single one where none are listed. Every item is read with what it inherits. */
+const readBatch = (body: unknown) => {
+  const { evaluations, options, ...defaults } = parse(EvaluationsRequest, body)
+  const semantic = options?.evaluations_semantic ?? 'execute_all'
+  const single = !evaluations?.length
+  if (single)
+    return { single, semantic, questions: [reading(() => parse(EvaluationRequest, defaults))] }
+  refuseRepeated(defaults, evaluations.length)
+  const questions = evaluations.map((item) =>
+    reading(() => parse(EvaluationRequest, withDefaults(defaults, parse(Parts, item)))),
+  )
+  return { single, semantic, questions }
+}
+
+/** What was read, or why it could not be: whoever may not ask is told that first. */
+type Read<Value> = { value: Value; error?: undefined } | { value?: undefined; error: unknown }
+
+const reading = <Value>(read: () => Value): Read<Value> => {
+  try {
+    return { value: read() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+const readOf = <Value>(read: Read<Value>): Value => {
+  if (read.value === undefined) throw read.error
+  return read.value
 }
 
 /** An organization's policy at one instant, opened for one request. */
@@ -85,6 +116,7 @@ const openPolicy = async (
   policies: Policies,
   context: Context,
   { organization = context.actor.organizationId ?? undefined, storedOnly }: Asked,
+  questions: readonly Read<EvaluationRequest>[],
 ): Promise<OpenPolicy> => {
   if (organization === undefined)
     throw new Problem(
@@ -93,17 +125,22 @@ const openPolicy = async (
       'This caller belongs to no single organization; ask at /{organization}/access/v1/….',
     )
   if (!v.is(OrganizationName, organization)) throw organizationNotFound()
-  const state = await openTo(policies, context, { organization })
+  const wanted = () =>
+    wantedBy(
+      context,
+      questions.flatMap(({ value }) => (value && !isNeverStored(value) ? entitiesOf(value) : [])),
+    )
+  const state = await openTo(policies, context, { organization, wanted })
   return { policies, state, nowMs: context.now().getTime(), storedOnly }
 }
 
 const organizationNotFound = () =>
   new Problem('not-found', 'organization-not-found', 'There is no such organization.')
 
-/** Every item is read with what it inherits, so that defaults nobody uses may be incomplete. */
-const decideItem = (policy: OpenPolicy, defaults: Parts, item: unknown): Decision => {
+/** Defaults that nobody uses may be incomplete: a fault is that of one item. */
+const decideItem = (policy: OpenPolicy, question: Read<EvaluationRequest>): Decision => {
   try {
-    return decide(policy, parse(EvaluationRequest, withDefaults(defaults, parse(Parts, item))))
+    return decide(policy, readOf(question))
   } catch (error) {
     if (!(error instanceof Problem) || error.kind !== 'invalid') throw error
     return { decision: false, context: { error: { status: 400, message: faultIn(error) } } }
@@ -128,19 +165,13 @@ const decide = (policy: OpenPolicy, request: EvaluationRequest): Decision => {
 }
 
 /** The question in our words, or nothing for one that can only be denied. */
-const askOf = (
-  { state, storedOnly }: OpenPolicy,
-  { subject, action, resource, context }: EvaluationRequest,
-): Ask | undefined => {
-  // The first colon splits: with one in a type, `a:b` and `c` would be the permission of `a` and `b:c`.
-  if (subject.type.includes(':') || resource.type.includes(':')) return undefined
-  // Longer ones are never stored. A batch would make up and look up a long default for each of its items.
-  if ([subject.type, subject.id, resource.type, resource.id, action.name].some(isTooLong))
-    return undefined
+const askOf = ({ state, storedOnly }: OpenPolicy, question: EvaluationRequest): Ask | undefined => {
+  const { subject, action, resource, context } = question
+  if (isNeverStored(question)) return undefined
   const permission = `${resource.type}:${action.name}`
   if (!state.platform.permissions.has(permission)) return undefined
   return {
-    subject: `${subject.type}:${subject.id}`,
+    subject: entitiesOf(question).subject,
     permission,
     resourceId: resource.id,
     workspaceId: null,
@@ -150,6 +181,20 @@ const askOf = (
     actionProperties: action.properties ?? undefined,
   }
 }
+
+/** Who and what is asked about, in our words. */
+const entitiesOf = ({ subject, resource }: EvaluationRequest) => ({
+  subject: `${subject.type}:${subject.id}`,
+  resource: `${resource.type}:${resource.id}`,
+})
+
+/** What can only be denied, because it cannot be stored. */
+const isNeverStored = ({ subject, action, resource }: EvaluationRequest) =>
+  // The first colon splits: with one in a type, `a:b` and `c` would be the permission of `a` and `b:c`.
+  subject.type.includes(':') ||
+  resource.type.includes(':') ||
+  // Longer ones are never stored. A batch would make up and look up a long default for each of its items.
+  [subject.type, subject.id, resource.type, resource.id, action.name].some(isTooLong)
 
 const isTooLong = (text: string) => text.length > ID_BYTES_MAX
 

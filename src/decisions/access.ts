@@ -1,9 +1,17 @@
 import { environmentOf } from '../engine/condition.ts'
 import type { Engine } from '../engine/engine.ts'
-import { type Access, type Actor, type Held, parseRevisionToken } from '../platform/context.ts'
+import {
+  type Access,
+  type Actor,
+  type Context,
+  type Held,
+  parseRevisionToken,
+} from '../platform/context.ts'
 import { type Ask, decide, decideBeforeLines, questionOf, splitPermission } from './decide.ts'
+import { createLacking } from './lacking.ts'
 import type { OrganizationState, PlatformState, Policies } from './policies.ts'
 import { keptOutBy } from './security.ts'
+import type { Keys } from './slice-repository.ts'
 
 export type AccessOptions = {
   selfService: boolean
@@ -18,6 +26,9 @@ export const createAccess = (
   { selfService, defaultPlan, announce }: AccessOptions,
 ): Access => {
   const { engine } = policies
+  const lacking = createLacking()
+  const findFor = (context: Context, organizationId: string) =>
+    policies.find(context.sql, organizationId, 'minimize_latency', wantedBy(context.actor))
   return {
     permits: async (context, permission, { organizationId, workspaceId = null }) => {
       const nowMs = context.now().getTime()
@@ -27,7 +38,7 @@ export const createAccess = (
           holdsOnPlatform(engine, platform, subject, permission, nowMs),
         )
       }
-      const state = await policies.find(context.sql, organizationId)
+      const state = await findFor(context, organizationId)
       if (!state) return false
       const held = { permission, place: { organizationId, workspaceId } }
       if (keptOutBy(state.security, context, nowMs))
@@ -47,20 +58,30 @@ export const createAccess = (
       return state !== undefined && isClosed(state)
     },
     knows: async (context, organizationId) => {
-      const state = await policies.find(context.sql, organizationId)
+      const state = await findFor(context, organizationId)
       return state !== undefined && isKnownTo(engine, context.actor, state)
     },
     ceiling: async (context, tx) => {
       const nowMs = context.now().getTime()
-      const state = await policies.findLocked(context, tx, context.organizationId)
+      const { actor, organizationId } = context
+      const wanted = wantedBy(actor, lacking.take(organizationId))
+      const state = await policies.findLocked(context, tx, organizationId, wanted)
       return {
-        holds: (held) => holds(engine, opened(state), context.actor, held, nowMs),
+        holds: (held) =>
+          lacking.answer(state, () => holds(engine, opened(state), actor, held, nowMs)),
+        reads: (given) => {
+          if (!isOfPlatform(engine, state, actor)) lacking.require(state, given)
+        },
         mayGiveOwnership:
-          isOwner(state, context.actor) ||
-          subjectsOf(context.actor).every((subject) =>
+          isOwner(state, actor) ||
+          subjectsOf(actor).every((subject) =>
             holdsOnPlatform(engine, state.platform, subject, 'org:create', nowMs),
           ),
       }
+    },
+    revisions: async (context) => {
+      const state = await policies.find(context.sql, context.organizationId)
+      return { revision: state?.revision ?? 0, platformRevision: state?.platform.revision ?? 0 }
     },
     workspaceId: async (context, reference) =>
       (await policies.find(context.sql, context.organizationId))?.workspaces.get(reference)?.id,
@@ -80,7 +101,8 @@ export const isKnownTo = (
   state: OrganizationState,
 ) =>
   organizationId === null
-    ? engine.holdsOnPlatform(state.platform.policy, subject) || state.members.has(subject)
+    ? engine.holdsOnPlatform(state.platform.policy, subject) ||
+      state.members.get(subject) !== undefined
     : organizationId === state.id
 
 /** Whether an actor holds a permission in the organization as it is now. */
@@ -107,8 +129,14 @@ export const isOperatorWith = (
 const isOfPlatform = (engine: Engine, { platform }: OrganizationState, { subject }: Actor) =>
   engine.holdsOnPlatform(platform.policy, subject)
 
+/** What is needed of an organization to decide what an actor may do there, on these resources too. */
+const wantedBy = (actor: Actor, resources: readonly string[] = []): Keys => ({
+  subjects: subjectsOf(actor),
+  resources,
+})
+
 /** Whose permissions count for an actor: a restricted personal key holds what both it and its member hold. */
-const subjectsOf = ({ subject, restrictedTo }: Actor) =>
+export const subjectsOf = ({ subject, restrictedTo }: Actor) =>
   restrictedTo === null ? [subject] : [subject, restrictedTo]
 
 const isOwner = (state: OrganizationState, { subject, restrictedTo }: Actor) => {

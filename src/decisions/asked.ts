@@ -14,7 +14,7 @@ type Counted = { checks: number; denials: number }
 
 /** Where a question is asked: a registered resource's own place, else what the question names. */
 const workspaceOf = (state: OrganizationState, ask: Ask): string | null => {
-  if (ask.resourceId === null || state.resources.size === 0) return ask.workspaceId
+  if (ask.resourceId === null || !state.hasResources) return ask.workspaceId
   const { permission, resourceId, resourceKey } = ask
   const key = resourceKey ?? `${permission.slice(0, permission.indexOf(':'))}:${resourceId}`
   const resource = state.resources.get(key)

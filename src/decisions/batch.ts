@@ -4,7 +4,14 @@ import { Problem } from '../platform/problem.ts'
 import { refuseRepeated } from './defaults.ts'
 import { isPlainBatchCheck } from './plain-question.ts'
 import { BatchCheck, type BatchRequest } from './schema.ts'
-import { type Answer, answerTo, type OrganizationState, openTo, type Policies } from './service.ts'
+import {
+  type Answer,
+  answerTo,
+  type OrganizationState,
+  openTo,
+  type Policies,
+  wantedBy,
+} from './service.ts'
 
 type ItemError = { error: { status: number; code: string; detail: string; errors?: unknown } }
 
@@ -20,16 +27,24 @@ export const checkBatch = async (
     checked: new Map<string, OrganizationState>(),
     explained: new Map<string, OrganizationState>(),
   }
+  const read = checks.map((each) => reading(() => readCheck(merged(defaults, each))))
+  // Of one organization everything that the batch asks about is wanted at once.
+  const wantedIn = (organization: string) => () =>
+    wantedBy(
+      context,
+      read.flatMap(({ input }) => (input?.organization === organization ? input : [])),
+    )
   const results: (Answer | ItemError)[] = []
   let revision: string | null = null
-  for (const each of checks) {
+  for (const { input, error } of read) {
     try {
-      const input = readCheck(merged(defaults, each))
+      if (!input) throw error
       const states = input.explain ? opened.explained : opened.checked
       let state = states.get(input.organization)
       if (!state) {
         const { organization, explain } = input
-        state = await openTo(policies, context, { organization, explain, consistency })
+        const wanted = wantedIn(organization)
+        state = await openTo(policies, context, { organization, explain, consistency, wanted })
         states.set(organization, state)
         revision ??= state.token
       }
@@ -39,6 +54,17 @@ export const checkBatch = async (
     }
   }
   return { results, revision }
+}
+
+type Read = { input: BatchCheck; error?: undefined } | { input?: undefined; error: unknown }
+
+/** A fault is told in the place of its question, after what comes before it. */
+const reading = (read: () => BatchCheck): Read => {
+  try {
+    return { input: read() }
+  } catch (error) {
+    return { error }
+  }
 }
 
 const readCheck = (check: unknown): BatchCheck =>

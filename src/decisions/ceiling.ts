@@ -181,6 +181,7 @@ export const refuseAboveCeiling = (
   given: readonly Held[],
   pointer?: string,
 ): void => {
+  ceiling.reads(given)
   const missing = given.find((held) => !ceiling.holds({ condition: null, ...held }))
   if (!missing) return
   const detail = `You do not hold ${missing.permission} there, so you cannot give it.`

@@ -5,11 +5,11 @@ import { Problem } from '../platform/problem.ts'
 import { decide } from './decide.ts'
 import { linesOfOrganization } from './lines.ts'
 import type { PlatformState } from './policies.ts'
-import * as repository from './repository.ts'
-import { compileOrganization, type OrganizationState } from './state.ts'
+import { readWhole } from './read-whole.ts'
+import { compileOrganization, type OrganizationState, type WholeState } from './state.ts'
 
 /** An organization as one transaction sees it, its own changes included. Kept nowhere: it may never be committed. */
-export type Seen = { readonly state: OrganizationState; readonly lines: readonly Line[] }
+export type Seen = { readonly state: WholeState; readonly lines: readonly Line[] }
 
 /** What a subject may do somewhere: it may, it may under a condition that does not hold now, or it may not. */
 export type Standing = 'allowed' | 'condition' | 'denied'
@@ -24,14 +24,14 @@ export type Difference = {
   readonly after: Standing
 }
 
-/** Reads and compiles the organization as the transaction sees it. @throws Problem 404 */
+/** Reads and compiles the organization as the transaction sees it. @throws Problem 404; 409 for one that is too large here */
 export const seeOrganization = async (
   engine: Engine,
   tx: Queryable,
   organizationId: string,
-  platform: PlatformState,
+  { platform, rowsMax }: { platform: PlatformState; rowsMax: number | undefined },
 ): Promise<Seen> => {
-  const rows = await repository.findOrganization(tx, organizationId)
+  const rows = await readWhole(tx, organizationId, rowsMax)
   if (!rows)
     throw new Problem('not-found', 'organization-not-found', 'There is no such organization.')
   return {

@@ -103,10 +103,9 @@ export const decideBeforeLines = (
   }
   if (resourceId === null) return undefined
   const { type } = splitPermission(permission)
-  const resource =
-    state.resources.size === 0
-      ? undefined
-      : state.resources.get(resourceKey ?? `${type}:${resourceId}`)
+  const resource = !state.hasResources
+    ? undefined
+    : state.resources.get(resourceKey ?? `${type}:${resourceId}`)
   if (resource === undefined)
     return state.platform.strictTypes.has(type) ? UNKNOWN_RESOURCE : undefined
   return resource.suspendedBecause === null ? undefined : RESOURCE_SUSPENDED
@@ -117,7 +116,7 @@ export const questionOf = (state: OrganizationState, ask: Ask, nowMs: number): Q
   const { type, action } = splitPermission(ask.permission)
   const scope = state.platform.permissions.get(ask.permission)
   const resource =
-    ask.resourceId === null || state.resources.size === 0
+    ask.resourceId === null || !state.hasResources
       ? undefined
       : state.resources.get(ask.resourceKey ?? `${type}:${ask.resourceId}`)
   return {

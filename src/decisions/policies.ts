@@ -1,32 +1,25 @@
-import { LRUCache } from 'lru-cache'
 import * as v from 'valibot'
 import type { Engine } from '../engine/engine.ts'
 import { Reference } from '../permissions/schema.ts'
 import { type Context, parseRevisionToken } from '../platform/context.ts'
-import type { Queryable, Sql, Transaction } from '../platform/db/connect.ts'
+import type { Sql, Transaction } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
 import { findRevisions } from '../platform/db/revisions.ts'
 import { inPlatform, inPlatformSnapshot, revisionsOf } from '../platform/db/transaction.ts'
 import { Problem } from '../platform/problem.ts'
 import { createAsked } from './asked.ts'
+import { NOBODY, type Wanted } from './held.ts'
+import { createLoader, type HoldingOptions, type Reading } from './loader.ts'
 import * as repository from './repository.ts'
-import {
-  bytesOf,
-  compileOrganization,
-  compilePlatform,
-  type OrganizationState,
-  type PlatformState,
-  patch,
-} from './state.ts'
+import { holds, missingIn, type SlicedState } from './slice.ts'
+import { compilePlatform, isWhole, type OrganizationState, type PlatformState } from './state.ts'
 
 export type { OrganizationState, PlatformState } from './state.ts'
 
 /** How fresh an answer must be. */
 export type Consistency = 'minimize_latency' | 'full' | { atLeast: string }
 
-export type PoliciesOptions = {
-  /** Bytes all organizations together may take; the least recently asked ones are dropped. */
-  bytesMax: number
+export type PoliciesOptions = HoldingOptions & {
   /** How old what is answered may be, in milliseconds, where nothing tells us of changes. */
   stalenessMs: number
   now?: () => number
@@ -35,8 +28,13 @@ export type PoliciesOptions = {
 /** The policies of all organizations in memory, each as of a revision that is known to be current. */
 export type Policies = ReturnType<typeof createPolicies>
 
+/** Milliseconds in which a node must read the log of changes, which is kept for twice as long. */
+const UNREAD_MS_MAX = 12 * 3_600_000
+const NOTHING_CHANGED = { has: () => false }
 /** Milliseconds an organization may take to load; the largest take seconds. */
 const LOAD_DEADLINE_MS = 30_000
+/** How often a policy that is out of date as soon as it was read is read again for one question. */
+const READINGS_MAX = 100
 
 /**
  * Keeps policies and knows when they are out of date.
@@ -46,12 +44,9 @@ const LOAD_DEADLINE_MS = 30_000
  */
 export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   const now = options.now ?? Date.now
-  const states = new LRUCache<string, OrganizationState>({
-    maxSize: options.bytesMax,
-    sizeCalculation: (state) => bytesOf(engine, state),
-  })
-  const idsBySlug = new LRUCache<string, string>({ max: 100_000 })
-  /** Loads under way by what was asked for, an id or a slug, with the organizations that changed meanwhile. */
+  const loader = createLoader(engine, options)
+  const { states, idsBySlug } = loader
+  /** Loads under way by what was asked for, with the organizations that changed meanwhile. */
   const loading = new Map<
     string,
     { done: Promise<OrganizationState | undefined>; changed: Set<string> }
@@ -63,13 +58,19 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   let checkedAtMs = Number.NEGATIVE_INFINITY
   let checking: Promise<void> | undefined
   let doubts = 0
+  let readAtMs = Number.NEGATIVE_INFINITY
 
   /** Whoever waits for a change of an organization, or of `platform`. */
   const waiting = new Map<string, Set<() => void>>()
 
+  const mark = (state: OrganizationState) => {
+    state.stale = true
+    state.marks++
+  }
+
   const markStale = (organizationId: string) => {
     const state = states.peek(organizationId)
-    if (state) state.stale = true
+    if (state) mark(state)
     for (const { changed } of loading.values()) changed.add(organizationId)
     for (const tell of waiting.get(organizationId) ?? []) tell()
   }
@@ -77,6 +78,11 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   const markPlatformStale = () => {
     platformStale = true
     for (const tell of waiting.get('platform') ?? []) tell()
+  }
+
+  const forgetAll = () => {
+    for (const id of [...states.keys()]) markStale(id)
+    markPlatformStale()
   }
 
   /** Reads what changed anywhere, and marks it. Callers that come meanwhile wait for the same answer. */
@@ -93,6 +99,9 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
         if (!state || revision > state.revision) markStale(organizationId)
       }
       cursor = found.cursor
+      // The log is kept for a day: a node that slept for long may have missed what is no longer in it.
+      if (startedAtMs - readAtMs > UNREAD_MS_MAX) forgetAll()
+      readAtMs = startedAtMs
       if (doubts === doubtsBefore) checkedAtMs = startedAtMs
     })().finally(() => {
       checking = undefined
@@ -125,71 +134,65 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     return platform
   }
 
-  /** Two readers may have loaded the same organization; the newer one stays. */
-  const store = (state: OrganizationState) => {
-    const known = states.peek(state.id)
-    if (known && known !== state && known.revision > state.revision) return known
-    states.set(state.id, state)
-    idsBySlug.set(state.slug, state.id)
-    return state
-  }
-
-  /** Brings one organization to its present revision: patched where the changes are few, else loaded anew. */
-  const refresh = async (tx: Queryable, organizationId: string, shared: PlatformState) => {
-    const known = states.peek(organizationId)
-    if (known) {
-      known.stale = false
-      const patched = await patch(engine, tx, known, shared)
-      if (patched) return store(known)
+  /** What has to be read before an organization can be asked, and under which name others wait for the same. */
+  const readingFor = (reference: string, wanted: Wanted) => {
+    const known = states.peek(reference)
+    if (!known || isWhole(known))
+      return { key: reference, read: known ? refreshing(known) : beginning(reference) }
+    // A slice that is behind is brought up to date first, once for all who wait; what is missing is read then.
+    if (!isCurrent(known)) return { key: reference, read: refreshing(known) }
+    if (wanted === 'everything') return { key: `${reference} *`, read: beginning(reference) }
+    const keys = missingIn(known as SlicedState, wanted) ?? NOBODY
+    return {
+      key: JSON.stringify([reference, keys]),
+      read: (reading: Omit<Reading, 'sql'>, sql: Sql) =>
+        loader.add(known as SlicedState, keys, { ...reading, sql }),
     }
-    const rows = await repository.findOrganization(tx, organizationId)
-    if (!rows) {
-      states.delete(organizationId)
-      return undefined
-    }
-    return store(await compileOrganization(engine, rows, shared))
   }
 
-  /** One that is not in memory, by id or slug: a single statement, and so of one instant. */
-  const loadFirst = async (sql: Sql, reference: string, shared: PlatformState) => {
-    const rows = await inPlatformSnapshot(sql, (tx) => repository.findOrganization(tx, reference))
-    return rows && store(await compileOrganization(engine, rows, shared))
-  }
+  /** A single statement, and so of one instant without a transaction. */
+  const beginning = (reference: string) => (reading: Omit<Reading, 'sql'>, sql: Sql) =>
+    loader.readFirst(reference, { ...reading, sql })
 
-  const load = (sql: Sql, reference: string): Promise<OrganizationState | undefined> => {
-    const running = loading.get(reference)
+  const refreshing = (known: OrganizationState) => (reading: Omit<Reading, 'sql'>, sql: Sql) =>
+    inPlatformSnapshot(sql, (tx) => loader.refresh(known, { ...reading, sql: tx }))
+
+  const load = async (
+    sql: Sql,
+    reference: string,
+    wanted: Wanted,
+  ): Promise<OrganizationState | undefined> => {
+    const platform = await currentPlatform(sql)
+    const { key, read } = readingFor(reference, wanted)
+    const running = loading.get(key)
     if (running) return running.done
     const changed = new Set<string>()
+    let isOver = false
     const done = (async () => {
-      let id = reference
       try {
-        const shared = await currentPlatform(sql)
-        const state = await beforeDeadline(
-          states.has(reference)
-            ? inPlatformSnapshot(sql, (tx) => refresh(tx, reference, shared))
-            : loadFirst(sql, reference, shared),
-          LOAD_DEADLINE_MS,
-        )
-        id = state?.id ?? reference
+        // Whoever gave up waiting no longer looks for changes: what is read after all counts as out of date.
+        const has = (id: string) => isOver || changed.has(id)
+        const reading = { platform, wanted, changed: { has } }
+        const state = await beforeDeadline(read(reading, sql), LOAD_DEADLINE_MS)
+        // One that did not fit is marked by nobody else.
+        if (state && has(state.id) && states.peek(state.id) !== state) mark(state)
         return state
-      } catch (error) {
-        // Half-read changes may not be mistaken for none.
-        const state = states.peek(reference)
-        if (state) state.stale = true
-        throw error
       } finally {
-        loading.delete(reference)
-        if (changed.has(id)) markStale(id)
+        isOver = true
+        loading.delete(key)
       }
     })()
-    loading.set(reference, { done, changed })
+    loading.set(key, { done, changed })
     return done
   }
 
   const isCurrent = (state: OrganizationState) =>
     !state.stale && !platformStale && state.platform === platform
 
-  /** The organization's policy if it can be answered from at once, without a promise: what a warm check asks. */
+  /**
+   * The organization's policy if it can be answered from at once, without a promise: what a warm check asks. It may be a
+   * slice, which can be asked about what it holds only (`holds`).
+   */
   const peek = (reference: string): OrganizationState | undefined => {
     const state = states.peek(reference) ?? states.peek(idsBySlug.get(reference) ?? '')
     if (!state || !isCurrent(state) || (state.slug !== reference && state.id !== reference))
@@ -205,32 +208,43 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   }
 
   /**
-   * The organization's policy, as fresh as asked. Undefined where there is no such organization.
+   * The organization's policy, as fresh as asked, with whom and what is wanted of it. Undefined where there is no such
+   * organization.
    * @throws Problem 503 when the demanded revision cannot be reached; whatever the driver throws when the database is away
    */
   const find = async (
     sql: Sql,
     reference: string,
     consistency: Consistency = 'minimize_latency',
+    wanted: Wanted = NOBODY,
   ): Promise<OrganizationState | undefined> => {
     if (now() - checkedAtMs > options.stalenessMs) await check(sql)
     let id = idsBySlug.get(reference) ?? (states.has(reference) ? reference : undefined)
     if (id === undefined && !v.is(Reference, reference)) return undefined
     await demand(sql, id ?? reference, consistency)
-    for (;;) {
-      const state = id === undefined ? undefined : states.get(id)
+    // What does not fit into memory is answered from where it was read.
+    let read: OrganizationState | undefined
+    for (let readings = 0; readings < READINGS_MAX; readings++) {
+      const state = id === undefined ? undefined : (states.get(id) ?? read)
       if (state && isCurrent(state)) {
-        if (state.slug === reference || state.id === reference) return reached(state, consistency)
-        // The slug was given away or changed: ask again whose it is.
-        idsBySlug.delete(reference)
-        id = undefined
+        if (state.slug !== reference && state.id !== reference) {
+          // The slug was given away or changed: ask again whose it is.
+          idsBySlug.delete(reference)
+          id = undefined
+        } else if (holds(state, wanted)) return reached(state, consistency)
       }
-      id = (await load(sql, id ?? reference))?.id
+      read = await load(sql, id ?? reference, wanted)
+      id = read?.id
       if (id === undefined) {
         idsBySlug.delete(reference)
         return undefined
       }
     }
+    throw new Problem(
+      'unavailable',
+      'policy-unsettled',
+      'The policy changes faster than it is read.',
+    )
   }
 
   /** Marks what is known as out of date where more was demanded than it has seen. */
@@ -271,6 +285,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     context: Context,
     tx: Transaction,
     organizationId: string,
+    wanted: Wanted,
   ): Promise<OrganizationState> => {
     const revisions = revisionsOf(tx) ?? (await findRevisions(tx, organizationId))
     if (revisions.ownChange) throw new Error('the ceiling must be asked before anything is changed')
@@ -278,13 +293,20 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
       platformStale = true
       throw Object.assign(new Error('the platform changed meanwhile'), { code: '40001' })
     }
-    const state = states.get(organizationId)
-    if (state && state.revision === revisions.revision && state.platform === platform) return state
-    const loaded = await refresh(tx, organizationId, platform)
-    if (loaded && loaded.revision !== revisions.revision)
-      throw Object.assign(new Error('another reader came between'), { code: '40001' })
-    if (!loaded)
+    if (revisions.revision === null)
       throw new Problem('not-found', 'organization-not-found', 'There is no such organization.')
+    const state = states.get(organizationId)
+    if (
+      state &&
+      state.revision === revisions.revision &&
+      state.platform === platform &&
+      holds(state, wanted)
+    )
+      return state
+    const reading = { sql: tx, platform, wanted, changed: NOTHING_CHANGED }
+    const loaded = await loader.readAt(organizationId, revisions.revision, reading)
+    if (loaded?.revision !== revisions.revision || !holds(loaded, wanted))
+      throw Object.assign(new Error('another reader came between'), { code: '40001' })
     context.log.debug({ organizationId, revision: loaded.revision }, 'policy read inside a change')
     return loaded
   }
@@ -333,6 +355,8 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
       }
     },
     stalenessMs: options.stalenessMs,
+    /** So many grants, members and resources an organization may have that is held whole; undefined for any number. */
+    wholeRowsMax: loader.wholeRowsMax,
     /** Something may have been missed: the log is read before the next answer. */
     unsure: () => {
       doubts++

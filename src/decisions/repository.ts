@@ -72,22 +72,26 @@ export type SliceRows = Pick<
   'members' | 'teams' | 'teamMembers' | 'resources' | 'grants'
 >
 
+/** An organization, and how many rows make it large; where there are more than were asked for, none is read. */
+export type BoundedRows = OrganizationRows & { rows: number }
+
 const grantAt = (workspace: string) => `json_build_array(g.subject, ${workspace},
   g.resource_type, g.resource_id, g.role_home, g.role_scope, g.role_name, g.permission, g.effect, g.condition,
   (extract(epoch from g.expires_at) * 1000)::float8)`
-const GRANT = grantAt('case when r.id is null then g.workspace_id else r.workspace_id end')
+/** A grant `g` on a registered resource `r`, if it is registered. */
+export const GRANT = grantAt('case when r.id is null then g.workspace_id else r.workspace_id end')
 // A registered resource is where the registry says, whatever the grant was written with.
 const GRANTS = `grants g left join resources r
   on r.organization_id = g.organization_id and r.type = g.resource_type and r.id = g.resource_id`
-const UNEXPIRED = '(g.expires_at is null or g.expires_at > now())'
-const MEMBER = `json_build_array(subject, is_owner, status, (extract(epoch from expires_at) * 1000)::float8,
+export const UNEXPIRED = '(g.expires_at is null or g.expires_at > now())'
+export const MEMBER = `json_build_array(subject, is_owner, status, (extract(epoch from expires_at) * 1000)::float8,
   nullif(attributes, '{}'))`
-const RESOURCE = `json_build_array(type, id, workspace_id, owner, suspended_because, nullif(attributes, '{}'))`
+export const RESOURCE = `json_build_array(type, id, workspace_id, owner, suspended_because, nullif(attributes, '{}'))`
 const INHERIT =
   'json_build_array(role_home, role_scope, role_name, parent_home, parent_scope, parent_name)'
 const HELD = 'json_build_array(role_home, role_scope, role_name, permission, condition)'
 
-const list = (element: string, from: string) =>
+export const list = (element: string, from: string) =>
   `(select coalesce(json_agg(${element}), '[]') from ${from})`
 
 /** The platform's policy, in one statement and so of one instant. */
@@ -104,18 +108,31 @@ export const findPlatform = async (sql: Queryable): Promise<PlatformRows> => {
 }
 
 const OWN = 'where organization_id = o.id'
-// Each table by its organization and none joined to another: a kept plan of it stays good while the tables grow.
-const ORGANIZATION = `select o.id, o.slug, o.status, o.security, o.revision,
+
+/** What is small of an organization `o`, and what every decision in it depends on. */
+export const HEAD = `o.id, o.slug, o.status, o.security, o.revision,
     ${list('json_build_array(id, slug)', `workspaces ${OWN}`)} as workspaces,
-    ${list(MEMBER, `members ${OWN}`)} as members,
-    ${list('json_build_array(slug, parent)', `teams ${OWN}`)} as teams,
-    ${list('json_build_array(subject, team)', `team_members ${OWN}`)} as team_members,
     ${list('json_build_array(home, scope, name)', `roles ${OWN}`)} as roles,
     ${list(HELD, 'role_permissions where role_home = o.id')} as role_permissions,
-    ${list(INHERIT, 'role_inherits where role_home = o.id')} as role_inherits,
-    ${list(RESOURCE, `resources ${OWN}`)} as resources,
-    ${list(grantAt('g.workspace_id'), `grants g where g.organization_id = o.id and ${UNEXPIRED}`)} as grants
-    from organizations o where o.id = $1 or o.slug = $1`
+    ${list(INHERIT, 'role_inherits where role_home = o.id')} as role_inherits`
+
+const everythingWhere = (also: string) => `
+    ${list(MEMBER, `members ${OWN}${also}`)} as members,
+    ${list('json_build_array(slug, parent)', `teams ${OWN}${also}`)} as teams,
+    ${list('json_build_array(subject, team)', `team_members ${OWN}${also}`)} as team_members,
+    ${list(RESOURCE, `resources ${OWN}${also}`)} as resources,
+    ${list(grantAt('g.workspace_id'), `grants g where g.organization_id = o.id and ${UNEXPIRED}${also}`)} as grants`
+
+// Each table by its organization and none joined to another: a kept plan of it stays good while the tables grow.
+const ORGANIZATION = `select ${HEAD}, ${everythingWhere('')} from organizations o where o.id = $1 or o.slug = $1`
+
+const counted = (table: string) =>
+  `(select count(*) from (select from ${table} ${OWN} limit $2::bigint) counted)`
+// What is counted decides before anything is read; no table is counted further than it takes.
+const BOUNDED = `select ${HEAD}, size.rows, ${everythingWhere(' and size.rows < $2')} from organizations o
+    cross join lateral (
+      select ${['grants', 'members', 'resources'].map(counted).join(' + ')} as rows offset 0) size
+    where o.id = $1 or o.slug = $1`
 
 /**
  * One organization by its id or slug, in one statement and so of one instant. Its grants say the place they were written
@@ -126,6 +143,16 @@ export const findOrganization = async (
   reference: string,
 ): Promise<OrganizationRows | undefined> => {
   const [row] = await sql.unsafe<OrganizationRows[]>(ORGANIZATION, [reference], { prepare: true })
+  return row
+}
+
+/** The same of one with fewer than so many grants, members and resources together; of a larger one only what is small. */
+export const findOrganizationBelow = async (
+  sql: Queryable,
+  reference: string,
+  rowsMax: number,
+): Promise<BoundedRows | undefined> => {
+  const [row] = await sql.unsafe<BoundedRows[]>(BOUNDED, [reference, rowsMax], { prepare: true })
   return row
 }
 
@@ -163,6 +190,14 @@ export const findChanges = (sql: Queryable, organizationId: string, afterRevisio
   sql<{ revision: number; touched: string[] | null }[]>`
     select revision, touched from policy_changes
     where organization_id = ${organizationId} and revision > ${afterRevision} order by revision`
+
+/** Forgets changes older than so many hours, at most so many; answers how many. */
+export const deleteChanges = async (sql: Queryable, hours: number, limit: number) => {
+  const { count } = await sql`
+    delete from policy_changes where ctid = any(array(
+      select ctid from policy_changes where changed_at < now() - make_interval(hours => ${hours}) limit ${limit}))`
+  return count
+}
 
 /** The changes between two revisions, with when they were made. */
 export const listChanges = (sql: Queryable, organizationId: string, after: number, until: number) =>

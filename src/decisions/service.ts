@@ -9,8 +9,10 @@ import {
   isKnownTo,
   isOperatorWith,
   mayAsk,
+  subjectsOf,
 } from './access.ts'
 import { type Ask, type Decision, decide, decideBeforeLines, questionOf } from './decide.ts'
+import type { Wanted } from './held.ts'
 import {
   type Consistency,
   createPolicies,
@@ -20,10 +22,13 @@ import {
 } from './policies.ts'
 import type { BatchCheck, CheckRequest } from './schema.ts'
 import { keptOutBy, refusedAddress } from './security.ts'
+import { holds } from './slice.ts'
+import type { Keys } from './slice-repository.ts'
 import { traceOf } from './trace.ts'
 
 export type { Ask, Decision } from './decide.ts'
 export { refuseRepeated } from './defaults.ts'
+export type { Wanted } from './held.ts'
 export type { OrganizationState, Policies } from './policies.ts'
 export { keptOutBy, securityOf } from './security.ts'
 
@@ -49,14 +54,24 @@ export const check = (
 ): Checked | Promise<Checked> => {
   const warm = input.consistency === undefined || input.consistency === 'minimize_latency'
   const state = warm ? policies.peek(input.organization) : undefined
-  if (state) return answerIn(policies, context, state, input)
-  return findState(
-    policies,
-    context,
-    input.organization,
-    input.consistency ?? 'minimize_latency',
-  ).then((found) => answerIn(policies, context, found, input))
+  // A whole policy can be asked anything: what the question needs is not even put together.
+  if (state?.slice === null) return answerIn(policies, context, state, input)
+  const wanted = wantedBy(context, [input])
+  if (state && holds(state, wanted)) return answerIn(policies, context, state, input)
+  const consistency = input.consistency ?? 'minimize_latency'
+  return findState(policies, context, input.organization, { consistency, wanted }).then((found) =>
+    answerIn(policies, context, found, input),
+  )
 }
+
+/** Whom and what some questions are about, and the caller, who must be allowed to ask. */
+export const wantedBy = (
+  { actor }: Context,
+  questions: readonly { subject: string; resource?: string | null | undefined }[] = [],
+): Keys => ({
+  subjects: [...subjectsOf(actor), ...questions.map(({ subject }) => subject)],
+  resources: questions.flatMap(({ resource }) => resource ?? []),
+})
 
 const answerIn = (
   policies: Policies,
@@ -80,9 +95,12 @@ export const openTo = async (
     organization,
     consistency = 'minimize_latency',
     explain = false,
-  }: Pick<CheckRequest, 'organization' | 'consistency' | 'explain'>,
+    wanted = () => wantedBy(context),
+  }: Pick<CheckRequest, 'organization' | 'consistency' | 'explain'> & { wanted?: () => Keys },
 ): Promise<OrganizationState> => {
-  const state = await findState(policies, context, organization, consistency)
+  const state =
+    (consistency === 'minimize_latency' ? peekWhole(policies, context, organization) : undefined) ??
+    (await findState(policies, context, organization, { consistency, wanted: wanted() }))
   refuseAsking(policies, context, state, explain, context.now().getTime())
   return state
 }
@@ -110,16 +128,22 @@ const refuseAsking = (
 const notFound = () =>
   new Problem('not-found', 'organization-not-found', 'There is no such organization.')
 
-/** The organization a caller asks in, unless the caller may not know that it exists. */
+/** A whole policy that can be answered from at once. @throws Problem 404 for a caller that may not know of it */
+const peekWhole = (policies: Policies, context: Context, organization: string) => {
+  const state = policies.peek(organization)
+  if (state?.slice !== null) return undefined
+  if (!isKnownTo(policies.engine, context.actor, state)) throw notFound()
+  return state
+}
+
+/** The organization a caller asks in with what is wanted of it, unless the caller may not know that it exists. */
 export const findState = async (
   policies: Policies,
   context: Context,
   organization: string,
-  consistency: Consistency,
+  { consistency, wanted }: { consistency: Consistency; wanted: Wanted },
 ): Promise<OrganizationState> => {
-  const state =
-    (consistency === 'minimize_latency' ? policies.peek(organization) : undefined) ??
-    (await policies.find(context.sql, organization, consistency))
+  const state = await policies.find(context.sql, organization, consistency, wanted)
   if (!state || !isKnownTo(policies.engine, context.actor, state)) throw notFound()
   if (typeof consistency === 'object') refuseForeignToken(state, consistency.atLeast)
   return state
@@ -206,9 +230,13 @@ const explained = (
 ) => {
   const trace = decideBeforeLines(engine, state, ask, nowMs)
     ? { line: null, chain: [], conditions: [], nearestMisses: [] }
-    : traceOf(engine.explain(state.policy, questionOf(state, ask, nowMs)))
+    : traceOf(engine.explain(state.policy, questionOf(state, ask, nowMs), isCandidateIn(state)))
   return { allowed, reason, code, trace }
 }
+
+/** What may be named that would turn a deny: a slice holds the teams of some only, so of one no team is named. */
+const isCandidateIn = ({ slice }: OrganizationState) =>
+  slice === null ? undefined : (subject: string) => subject.startsWith('role:')
 
 /** The question with its names checked. @throws Problem 422 for a permission or a workspace that does not exist */
 const askOf = (state: OrganizationState, input: Omit<BatchCheck, 'organization'>): Ask => {

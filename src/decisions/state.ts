@@ -2,6 +2,7 @@ import type { Engine, OrganizationPolicy, PlatformPolicy } from '../engine/engin
 import { revisionToken } from '../platform/context.ts'
 import type { Queryable } from '../platform/db/connect.ts'
 import { findRevisions } from '../platform/db/revisions.ts'
+import type { Rows } from './held.ts'
 import {
   linesOfOrganization,
   linesOfPlatform,
@@ -20,6 +21,7 @@ import type {
 } from './repository.ts'
 import * as repository from './repository.ts'
 import { type Security, securityOf } from './security.ts'
+import type { Slice } from './slice.ts'
 
 /** What all organizations share, compiled. */
 export type PlatformState = {
@@ -45,7 +47,7 @@ export type ResourceFacts = {
   readonly attributes: Readonly<Record<string, unknown>> | null
 }
 
-/** One organization, compiled: everything its decisions depend on. Changed in one step, never half-way. */
+/** One organization, compiled: what its decisions depend on, or a slice of that. Changed in one step, never half-way. */
 export type OrganizationState = {
   readonly id: string
   slug: string
@@ -55,8 +57,12 @@ export type OrganizationState = {
   revision: number
   platform: PlatformState
   policy: OrganizationPolicy
-  readonly members: Map<string, MemberFacts>
-  readonly resources: Map<string, ResourceFacts>
+  readonly members: Rows<MemberFacts>
+  readonly resources: Rows<ResourceFacts>
+  /** false where it is known that no resource is registered, so that none need be looked up. */
+  hasResources: boolean
+  /** What of it is held; null where that is everything. */
+  readonly slice: Slice | null
   /** By id and by slug. */
   readonly workspaces: Map<string, { id: string; slug: string }>
   roles: RoleTable
@@ -66,18 +72,45 @@ export type OrganizationState = {
   token: string
   /** A newer revision exists: it must be read before the next answer. */
   stale: boolean
+  /** How often it was found out of date, so that a reader knows whether it was again while it read. */
+  marks: number
   /** When it was last marked as asked, for what is dropped first. */
   askedAtMs: number
 }
 
+/** One of which everything is held. */
+export type WholeState = OrganizationState & {
+  readonly members: Map<string, MemberFacts>
+  readonly resources: Map<string, ResourceFacts>
+  readonly slice: null
+}
+
+/** Whether everything of it is held. */
+export const isWhole = (state: OrganizationState): state is WholeState => state.slice === null
+
 const PLAIN: MemberFacts = { isOwner: false, status: 'active', expiresAtMs: null, attributes: null }
 
-const factsOfMember = ([, isOwner, status, expiresAtMs, attributes]: MemberRow): MemberFacts =>
+/** What a row of `members` says. */
+export const factsOfMember = ([
+  ,
+  isOwner,
+  status,
+  expiresAtMs,
+  attributes,
+]: MemberRow): MemberFacts =>
   !isOwner && status === 'active' && expiresAtMs === null && attributes === null
     ? PLAIN
     : { isOwner, status, expiresAtMs, attributes }
 
-const factsOfResource = ([, , workspaceId, owner, suspendedBecause, attributes]: ResourceRow) => ({
+/** What a row of `resources` says. */
+export const factsOfResource = ([
+  ,
+  ,
+  workspaceId,
+  owner,
+  suspendedBecause,
+  attributes,
+]: ResourceRow) => ({
   workspaceId,
   owner,
   suspendedBecause,
@@ -102,7 +135,7 @@ export const compileOrganization = async (
   engine: Engine,
   rows: OrganizationRows,
   platform: PlatformState,
-): Promise<OrganizationState> => ({
+): Promise<WholeState> => ({
   id: rows.id,
   slug: rows.slug,
   status: rows.status,
@@ -116,6 +149,8 @@ export const compileOrganization = async (
   ),
   members: new Map(rows.members.map((row) => [row[0], factsOfMember(row)])),
   resources: new Map(rows.resources.map((row) => [`${row[0]}:${row[1]}`, factsOfResource(row)])),
+  hasResources: rows.resources.length > 0,
+  slice: null,
   workspaces: new Map(
     rows.workspaces.flatMap(([id, slug]) => [
       [id, { id, slug }],
@@ -126,13 +161,15 @@ export const compileOrganization = async (
   expandsRoles: rows.grants.some(isExpanded),
   token: revisionToken(rows.id, rows.revision, platform.revision),
   stale: false,
+  marks: 0,
   askedAtMs: 0,
 })
 
-const isExpanded = ([, , , , , , roleName, , effect, condition]: GrantRow) =>
+export const isExpanded = ([, , , , , , roleName, , effect, condition]: GrantRow) =>
   roleName !== null && (effect === 'deny' || condition !== null)
 
-type Touched = { subjects: string[]; resources: string[] }
+/** Subjects and resources by name. */
+export type Touched = { subjects: string[]; resources: string[] }
 
 /** What listed changes touch, or undefined where they reach further than single subjects and resources. */
 export const touchedBy = (changes: { touched: string[] | null }[]): Touched | undefined => {
@@ -158,48 +195,68 @@ export const touchedBy = (changes: { touched: string[] | null }[]): Touched | un
   return { subjects: [...subjects], resources: [...resources] }
 }
 
+/** How bringing a policy up to date went: it reached further than single rows, or another reader came first. */
+export type Patched = 'patched' | 'beyond' | 'overtaken'
+
+/**
+ * What happened since a policy was read, as far as single subjects and resources are touched; undefined where it reached
+ * further, or the log no longer holds it.
+ */
+export const changesSince = async (tx: Queryable, { id, revision: from }: OrganizationState) => {
+  const [{ revision }, changes] = await Promise.all([
+    findRevisions(tx, id),
+    repository.findChanges(tx, id, from),
+  ])
+  if (revision === null || revision < from || changes.length !== revision - from) return undefined
+  const touched = touchedBy(changes)
+  return touched && { revision, touched }
+}
+
 /**
  * Replaces what single changes touched. All reading comes first; the state is then changed in one step, so that no
  * question ever meets half of a change.
- * @returns false where the changes reach further, or the log no longer holds them
  */
 export const patch = async (
   engine: Engine,
   tx: Queryable,
-  state: OrganizationState,
+  state: WholeState,
   platform: PlatformState,
-): Promise<boolean> => {
-  if (state.platform !== platform && state.expandsRoles) return false
-  const from = state.revision
-  const [{ revision }, changes] = await Promise.all([
-    findRevisions(tx, state.id),
-    repository.findChanges(tx, state.id, from),
-  ])
-  if (revision === null || revision < from) return false
-  if (revision > from) {
-    const complete = changes.length === revision - from
-    const touched = complete ? touchedBy(changes) : undefined
-    if (!touched) return false
-    const slice = await repository.findSlice(tx, { organizationId: state.id, ...touched })
-    if (state.revision !== from) {
-      // Another reader was quicker; what we read may be older than what it applied.
-      state.stale = true
-      return true
-    }
-    applySlice(engine, state, touched, slice)
-  }
+): Promise<Patched> => {
+  if (state.platform !== platform && state.expandsRoles) return 'beyond'
+  const { revision: from, marks } = state
+  const since = await changesSince(tx, state)
+  if (!since) return state.revision === from ? 'beyond' : 'overtaken'
+  const { revision, touched } = since
+  const slice =
+    revision === from
+      ? undefined
+      : await repository.findSlice(tx, { organizationId: state.id, ...touched })
+  // What was read may be older than what another reader applied meanwhile.
+  if (state.revision !== from) return 'overtaken'
+  moveTo(engine, state, revision, platform)
+  if (slice) applySlice(engine, state, touched, slice)
+  state.stale = state.marks !== marks
+  return 'patched'
+}
+
+/** The lines are those of this revision now: says so, and stands on this platform. */
+export const moveTo = (
+  engine: Engine,
+  state: OrganizationState,
+  revision: number,
+  platform: PlatformState,
+) => {
   if (state.platform !== platform) {
     state.policy = engine.withPlatform(state.policy, platform.policy)
     state.platform = platform
   }
   state.revision = revision
   state.token = revisionToken(state.id, revision, platform.revision)
-  return true
 }
 
 const applySlice = (
   engine: Engine,
-  state: OrganizationState,
+  state: WholeState,
   touched: Touched,
   slice: Awaited<ReturnType<typeof repository.findSlice>>,
 ) => {
@@ -211,12 +268,14 @@ const applySlice = (
   for (const resource of touched.resources) state.resources.delete(resource)
   for (const row of slice.resources)
     state.resources.set(`${row[0]}:${row[1]}`, factsOfResource(row))
+  state.hasResources = state.resources.size > 0
 }
 
 /** Rough bytes of an organization's facts; the engine knows those of its lines. */
 export const bytesOf = (engine: Engine, state: OrganizationState) =>
   1000 +
   engine.bytes(state.policy) +
-  100 * state.members.size +
-  300 * state.resources.size +
-  200 * state.workspaces.size
+  200 * state.workspaces.size +
+  (isWhole(state)
+    ? 100 * state.members.size + 300 * state.resources.size
+    : (state.slice?.members.bytes ?? 0) + (state.slice?.resources.bytes ?? 0))

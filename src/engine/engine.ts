@@ -96,7 +96,12 @@ export type Engine = {
    */
   readonly decide: (policy: Policy, question: Question) => Outcome
   /** Why, and what would change it. Asks Casbin: 0.2 ms and more. */
-  readonly explain: (policy: Policy, question: Question) => Explanation
+  readonly explain: (
+    policy: Policy,
+    question: Question,
+    /** Which roles and teams may be named as what would turn a deny; all of them if left out. */
+    isCandidate?: (subject: string) => boolean,
+  ) => Explanation
   /** An estimate of the memory that a policy's own lines take; its views are bounded by `viewsMax`. */
   readonly bytes: (policy: Policy) => number
   /** How many lines the policy holds, without the platform's for an organization. */
@@ -196,10 +201,10 @@ export const createEngine = (options: EngineOptions): Engine => {
   }
 
   /** Lines of roles and teams that could be given: the platform's and the organization's. */
-  function* candidates(policy: IndexedPolicy) {
+  function* candidates(policy: IndexedPolicy, isCandidate: (subject: string) => boolean) {
     for (const store of new Set([policy.platform.store, policy.store]))
       for (const subject of store.subjects.keys())
-        if (!canAsk(subject)) yield* linesOfSubject(store, subject)
+        if (!canAsk(subject) && isCandidate(subject)) yield* linesOfSubject(store, subject)
   }
 
   return {
@@ -215,12 +220,12 @@ export const createEngine = (options: EngineOptions): Engine => {
     replaceSubjects: (policy, subjects, lines) =>
       replaceInStore(opened(policy).store, subjects, lines),
     decide: chooseDecide(),
-    explain: (policy, question) => {
+    explain: (policy, question, isCandidate = () => true) => {
       const asked = policyFor(policy, question)
       const linesFor = (subjects: readonly string[]) =>
         tier === 'index' ? reachableLines(asked, subjects, question) : livingLines(asked, question)
       return explainByCasbin(
-        { slices, linesFor, candidates: () => candidates(asked) },
+        { slices, linesFor, candidates: () => candidates(asked, isCandidate) },
         { ...question, environment: once(question.environment) },
       )
     },

@@ -16,6 +16,7 @@ export type Giving = Awaited<ReturnType<typeof createGiving>>
 export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
   const { before, after } = plan.roles
   const { held, teamsOf } = await readHolders(run, plan)
+  ceiling.reads([...held.all(), ...plan.grants.map(({ after }) => after)].map(resourceOf))
   const holding = createHolding(run, ceiling, plan)
 
   /** Of a role at a place, with all it inherits; no cycle is left here, and no long chain. */
@@ -33,8 +34,7 @@ export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
   /** Of one grant. */
   const missingOfGrant = (grant: GrantIdentity): string | undefined => {
     const { workspaceId, permission, condition } = grant
-    const resource =
-      grant.resourceType === null ? null : { type: grant.resourceType, id: grant.resourceId! }
+    const { resource } = resourceOf(grant)
     const role = roleIdOf(grant)
     if (role !== null) return missingOfRoleAt(role, workspaceId, resource)
     if (holding.holds({ permission: permission!, condition, workspaceId, resource }))
@@ -68,6 +68,10 @@ export const createGiving = async (run: Run, ceiling: Ceiling, plan: Plan) => {
     },
   }
 }
+
+const resourceOf = ({ resourceType, resourceId }: GrantIdentity) => ({
+  resource: resourceType === null ? null : { type: resourceType, id: resourceId! },
+})
 
 const firstOf = <Item>(items: Iterable<Item>, find: (item: Item) => string | undefined) => {
   for (const item of items) {

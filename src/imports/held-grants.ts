@@ -62,6 +62,7 @@ export const isByMembership = (grant: StoredGrant, workspaceId: string | null): 
 export type HeldGrants = {
   of: (subject: string) => readonly StoredGrant[]
   find: (identity: GrantIdentity) => StoredGrant | undefined
+  all: () => Iterable<StoredGrant>
 }
 
 /** Reads what these subjects hold. Of two grants alike, the one that lasts longer is meant. */
@@ -87,5 +88,6 @@ export const readHeldGrants = async (
   return {
     of: (subject) => bySubject.get(subject) ?? [],
     find: (identity) => byKey.get(grantKey(identity)),
+    all: () => byKey.values(),
   }
 }

@@ -15,6 +15,7 @@ export const refuseAttributes = async (run: Run, ceiling: Ceiling, { members }: 
     await run.pace()
     if (JSON.stringify(before?.attributes ?? {}) === JSON.stringify(after.attributes)) continue
     const depending = await dependingOnAttributes(tx, organizationId, after.subject)
+    ceiling.reads(depending)
     const missing = depending.find((held) => !ceiling.holds({ condition: null, ...held }))
     if (missing)
       faults.add(

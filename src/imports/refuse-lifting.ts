@@ -19,6 +19,7 @@ const refuseLeavingParents = async (run: Run, ceiling: Ceiling, { teams }: Plan)
   for (const { index, before, after } of teams.changes) {
     if (!before?.parent || before.parent === after.parent) continue
     const denied = await deniedToSubject(run.tx, run.organizationId, `team:${before.parent}`)
+    ceiling.reads(denied)
     const missing = denied.find((each) => !ceiling.holds(each))
     if (missing)
       run.faults.add(

@@ -1,3 +1,4 @@
+import type { Caches } from './cache/tiered-cache.ts'
 import type { MacKey } from './crypto/mac.ts'
 import type { SealKey } from './crypto/seal.ts'
 import type { Sql, Transaction } from './db/connect.ts'
@@ -47,6 +48,8 @@ export type Held = {
 export type Ceiling = {
   /** Whether the actor holds this permission there itself. */
   holds(held: Held): boolean
+  /** Makes sure of what is to be asked about many: where it was not read, the change is tried again once and not for each. */
+  reads(given: readonly Pick<Held, 'resource'>[]): void
   /** Whether the actor may make and unmake owners: an active owner, or an operator who may create organizations. */
   readonly mayGiveOwnership: boolean
 }
@@ -74,6 +77,8 @@ export type Access = {
   knows(context: Context, organizationId: string): Promise<boolean>
   /** What the actor holds itself, at the revision the transaction sees. Asked before anything is changed. */
   ceiling(context: Context, tx: Transaction): Promise<Ceiling>
+  /** Which revisions of the organization and of the platform are current, as far as this node knows. */
+  revisions(context: Context): Promise<{ revision: number; platformRevision: number }>
   /** The id of a workspace by id or slug; undefined where the organization has none such. */
   workspaceId(context: Context, reference: string): Promise<string | undefined>
   /** Whether any person may create an organization. */
@@ -92,7 +97,7 @@ export const unbounded = (access: Access): Access => ({
   ...access,
   permits: async () => true,
   keptOut: async () => undefined,
-  ceiling: async () => ({ holds: () => true, mayGiveOwnership: true }),
+  ceiling: async () => ({ holds: () => true, reads: () => {}, mayGiveOwnership: true }),
 })
 
 /** What was written to the log about a change, as it is told to others. */
@@ -116,6 +121,8 @@ export type Context = {
   readonly log: Log
   readonly access: Access
   readonly outgoing: Outgoing
+  /** What is kept of costly answers; left out where nothing is, as in a job. */
+  readonly caches?: Caches | undefined
   readonly auditKey: MacKey
   /** Encrypts secrets that must be read again. */
   readonly sealKey: SealKey

@@ -39,8 +39,9 @@ export const previewChange = async (
   const { engine } = policies
   try {
     await changeOrganization({ ...context, idempotency: undefined }, async (tx, id) => {
-      const before = await seeOrganization(engine, tx, id, platform)
-      const see = (inner: Transaction) => seeOrganization(engine, inner, id, platform)
+      const bound = { platform, rowsMax: policies.wholeRowsMax }
+      const before = await seeOrganization(engine, tx, id, bound)
+      const see = (inner: Transaction) => seeOrganization(engine, inner, id, bound)
       const shared = { change, see, violations }
       const first = await attempt(context, tx, { ...shared, isBounded: true })
       const { after } = first.after

@@ -1,5 +1,13 @@
 import type { BatchCheck } from '../decisions/schema.ts'
-import { type Decision, decideForList, findState, type Policies } from '../decisions/service.ts'
+import type { Wanted } from '../decisions/service.ts'
+import {
+  type Decision,
+  decideForList,
+  findState,
+  type OrganizationState,
+  type Policies,
+  wantedBy,
+} from '../decisions/service.ts'
 import type { Context } from '../platform/context.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import { cursorAt, positionOf, toPage } from '../platform/page.ts'
@@ -42,9 +50,22 @@ const walk = async (
   }
 }
 
-/** The policy as it is now: a list that is acted on must not be behind. */
-const stateOf = (policies: Policies, context: Context) =>
-  findState(policies, context, context.organizationId, 'full')
+/** The policy as it is now, with what is asked about: a list that is acted on must not be behind. */
+const stateOf = (policies: Policies, context: Context, wanted: Wanted) =>
+  findState(policies, context, context.organizationId, { consistency: 'full', wanted })
+
+/** The same policy, with everything that is asked about next. */
+const policyFor = (
+  policies: Policies,
+  context: Context,
+  { state, asked }: { state: OrganizationState; asked: { subject: string; resource: string }[] },
+): OrganizationState | Promise<OrganizationState> =>
+  state.slice === null
+    ? state
+    : findState(policies, context, state.id, {
+        consistency: { atLeast: state.token },
+        wanted: wantedBy(context, asked),
+      })
 
 type At = Pick<BatchCheck, 'workspace' | 'resource'>
 const placed = ({ workspace, resource }: At): At => ({
@@ -58,7 +79,7 @@ export const searchPermissions = async (
   context: Context,
   { subject, limit, cursor, ...place }: SearchPermissions,
 ) => {
-  const state = await stateOf(policies, context)
+  const state = await stateOf(policies, context, wantedBy(context, [{ subject, ...place }]))
   const nowMs = context.now().getTime()
   const type = place.resource?.split(':')[0]
   const keys = [...state.platform.permissions.keys()]
@@ -78,7 +99,8 @@ export const searchSubjects = async (
   context: Context,
   { permission, limit, cursor, ...place }: SearchSubjects,
 ) => {
-  const state = await stateOf(policies, context)
+  // Whoever may be on the list is asked about.
+  const state = await stateOf(policies, context, 'everything')
   const nowMs = context.now().getTime()
   const { organizationId } = context
   const source: Source = (after, most) =>
@@ -98,7 +120,7 @@ export const searchResources = async (
   context: Context,
   { subject, permission, type: named, limit, cursor, workspace }: SearchResources,
 ) => {
-  const state = await stateOf(policies, context)
+  let state = await stateOf(policies, context, wantedBy(context, [{ subject }]))
   const nowMs = context.now().getTime()
   const type = permission.slice(0, permission.indexOf(':'))
   if (named !== undefined && named !== type)
@@ -106,10 +128,14 @@ export const searchResources = async (
       errors: [{ pointer: '/type', detail: `must be ${type}, or left out` }],
     })
   const { organizationId } = context
-  const source: Source = (after, most) =>
-    inPlatform(context.sql, (tx) =>
+  const source: Source = async (after, most) => {
+    const ids = await inPlatform(context.sql, (tx) =>
       repository.findResources(tx, { organizationId, type, after, limit: most }),
     )
+    const asked = ids.map((id) => ({ subject, resource: `${type}:${id}` }))
+    state = await policyFor(policies, context, { state, asked })
+    return ids
+  }
   const ask = (id: string) =>
     decideForList(
       policies,

@@ -162,3 +162,26 @@ test('a change on one node right after the platform changed on another is tried 
     expect([round, status]).toEqual([round, 200])
   }
 })
+
+test('while a change is being read, nobody is answered from before it', async () => {
+  const { path, asked } = await prepared()
+  expect(await asked(writer)).toBe(true)
+  await writer.call(`PUT ${path}/members/bob`, { roles: [] })
+  // The log of changes cannot be read for a while: whoever asks first waits for it, and so must whoever asks next.
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const holding = pool.begin(async (tx) => {
+    await tx`lock table policy_changes in access exclusive mode`
+    await held
+  })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  const first = asked(writer)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const second = asked(writer)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  release()
+  await holding
+  expect([await first, await second]).toEqual([false, false])
+})

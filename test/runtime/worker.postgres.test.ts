@@ -128,3 +128,79 @@ test('counts in workerd what is asked there, and adds it to what other nodes cou
   const { body } = await node.call(`GET ${path}/analytics?metrics=checks`)
   expect(body.items[0].value).toBeLessThanOrEqual(asked + 1)
 })
+
+/** An organization that holds so much that an archive of it is far from read when it is answered. */
+const large = async (rows: number) => {
+  const organization = await node.newOrganization()
+  await node.sql`
+    insert into members (organization_id, subject, attributes)
+    select ${organization.id}, 'user:m' || i, jsonb_build_object('note', repeat('x', 200)) from generate_series(1, ${rows}) i`
+  return organization
+}
+
+test('an archive is streamed whole: the connection lives until the answer was read', async () => {
+  const { path } = await large(20_000)
+  const answer = await fetch(`${url}${path}/archive`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${node.adminKey}` },
+  })
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/x-ndjson'])
+  const lines = (await answer.text()).trimEnd().split('\n')
+  expect(lines.length).toBeGreaterThan(20_000)
+  expect(JSON.parse(lines.at(-1)!)).toEqual({ complete: true, rows: lines.length - 1 })
+})
+
+test('a watcher hears in workerd of what is changed on Node', async () => {
+  const { path } = await node.newOrganization()
+  const leaving = new AbortController()
+  const answer = await fetch(`${url}${path}/watch`, {
+    headers: { authorization: `Bearer ${node.adminKey}` },
+    signal: leaving.signal,
+  })
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
+  let heard = ''
+  const hear = async (what: string) => {
+    while (!heard.includes(what)) heard += (await reader.read()).value
+  }
+  await hear('event: ready')
+  await node.call(`PUT ${path}/members/bob`, { roles: ['viewer'] })
+  await hear('user:bob')
+  leaving.abort()
+})
+
+test('a client that goes away leaves nobody waiting', async () => {
+  const { slug } = await node.newOrganization()
+  const question = { organization: slug, subject: 'user:alice', permission: 'scenario:delete' }
+  const left = Array.from({ length: 20 }, async (_, index) => {
+    const leaving = new AbortController()
+    setTimeout(() => leaving.abort(), index)
+    const body = JSON.stringify({ ...question, subject: `user:u${index}`, consistency: 'full' })
+    const headers = {
+      authorization: `Bearer ${node.adminKey}`,
+      'content-type': 'application/json',
+    }
+    await fetch(`${url}/check`, { method: 'POST', headers, body, signal: leaving.signal }).catch(
+      () => {},
+    )
+  })
+  const asked = Array.from({ length: 20 }, () => ask({ ...question, consistency: 'full' }))
+  await Promise.all(left)
+  for (const answer of await Promise.all(asked)) expect(answer.body.allowed).toBe(true)
+})
+
+test('holds slices only: what needs everybody in a large organization is refused, and a check is not', async () => {
+  const { path, slug } = await large(20_001)
+  const question = { organization: slug, subject: 'user:alice', permission: 'scenario:delete' }
+  expect((await ask({ ...question, consistency: 'full' })).body.allowed).toBe(true)
+  const search = (server: string) =>
+    fetch(`${server}${path}/search/subjects`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${node.adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ permission: 'scenario:delete' }),
+    })
+  const refused = await search(url)
+  expect([refused.status, await refused.json()]).toMatchObject([
+    409,
+    { code: 'organization-too-large-here' },
+  ])
+})

@@ -14,6 +14,10 @@ export type OrganizationWork<Result> = (tx: Transaction, organizationId: string)
 const RETRIED = new Set(['40001', '40P01'])
 const ATTEMPTS_MAX = 4
 
+/** The code of an error by which a change asks to be tried again, because it must read something before it changes anything. */
+export const READ_FIRST = 'READ_FIRST'
+const READS_MAX = 20
+
 const sqlState = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 
@@ -21,11 +25,13 @@ const retrying = async <Result>(
   attempt: () => Promise<Result>,
   beforeRetry: () => Promise<unknown> = async () => {},
 ): Promise<Result> => {
-  for (let attempts = 1; ; attempts++) {
+  for (let attempts = 1, reads = 0; ; ) {
     try {
       return await attempt()
     } catch (error) {
-      if (attempts >= ATTEMPTS_MAX || !RETRIED.has(sqlState(error))) throw error
+      const state = sqlState(error)
+      if (state === READ_FIRST && reads++ < READS_MAX) continue
+      if (attempts++ >= ATTEMPTS_MAX || !RETRIED.has(state)) throw error
       await new Promise((resolve) => setTimeout(resolve, 5 * attempts * (1 + Math.random())))
       await beforeRetry()
     }

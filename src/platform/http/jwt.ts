@@ -1,5 +1,7 @@
-import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
+import { createRemoteJWKSet, customFetch, errors, type JWTPayload, jwtVerify } from 'jose'
+import type { Caches } from '../cache/tiered-cache.ts'
 import type { Actor, Session } from '../context.ts'
+import type { Sql } from '../db/connect.ts'
 import { Problem } from '../problem.ts'
 
 export type JwtSettings = { issuer: string; audience: string; jwksUrl: string }
@@ -27,12 +29,20 @@ const ALGORITHMS = [
  * Verifies JSON Web Tokens (RFC 7519) by the issuer's published keys: signature, issuer, audience, times. Symmetric and
  * unsigned tokens are refused.
  */
-export const createJwtVerifier = ({ issuer, audience, jwksUrl }: JwtSettings) => {
+export const createJwtVerifier = ({ issuer, audience, jwksUrl }: JwtSettings, caches: Caches) => {
+  let lastSql: Sql | undefined
+  let isStale = false
   const keys = createRemoteJWKSet(new URL(jwksUrl), {
     cooldownDuration: REFETCH_MS,
     timeoutDuration: 5000,
+    [customFetch]: async (url, init) => {
+      const published = await publishedKeys(caches, lastSql!, url, init)
+      isStale = published.isStale
+      return Response.json(published.value)
+    },
   })
-  return async (token: string, now: Date): Promise<Identity | undefined> => {
+  return async (sql: Sql, token: string, now: Date): Promise<Identity | undefined> => {
+    lastSql = sql
     try {
       const { payload } = await jwtVerify(token, keys, {
         issuer,
@@ -59,7 +69,8 @@ export const createJwtVerifier = ({ issuer, audience, jwksUrl }: JwtSettings) =>
       }
       return { actor, untilMs: (payload.exp! + CLOCK_TOLERANCE_SECONDS) * 1000 }
     } catch (error) {
-      if (isUnreachable(error))
+      // What is not among old keys may be among those that cannot be fetched.
+      if (isUnreachable(error) || (isStale && error instanceof errors.JWKSNoMatchingKey))
         throw new Problem(
           'unavailable',
           'issuer-unavailable',
@@ -69,6 +80,20 @@ export const createJwtVerifier = ({ issuer, audience, jwksUrl }: JwtSettings) =>
       throw error
     }
   }
+}
+
+/**
+ * What an issuer publishes. It is always asked, so that a key that was withdrawn counts no longer; where it does not answer,
+ * what it published at most a day ago does, for all nodes.
+ */
+const publishedKeys = async (caches: Caches, sql: Sql, url: string, init: RequestInit) => {
+  const question = { sql, organizationId: 'platform', revision: 0, key: `jwks ${url}` }
+  const anew = { ...question, isCurrent: () => false }
+  return caches.namespace('idp').get(anew, async () => {
+    const answer = await fetch(url, init)
+    if (answer.status !== 200) throw new errors.JOSEError(`the issuer answered ${answer.status}`)
+    return { value: (await answer.json()) as Record<string, unknown>, revision: 0 }
+  })
 }
 
 /**

@@ -1,0 +1,77 @@
+import { afterAll, expect, test } from 'vitest'
+import { findDifference, startPair } from './slices-agree.ts'
+import type { Watching } from './watched-sql.ts'
+
+const RUNS = 20
+
+const drops: (() => Promise<void>)[] = []
+const started = async (plant?: Watching['plant']) => {
+  const pair = await startPair(plant)
+  drops.push(pair.drop)
+  return pair
+}
+afterAll(async () => {
+  for (const drop of drops) await drop()
+})
+
+test('slices decide as whole organizations do, with changes in between', async () => {
+  let [allowed, denied] = [0, 0]
+  const difference = await findDifference(await started(), {
+    runs: RUNS,
+    onAnswers: (answers) => {
+      for (const answer of answers) answer.allowed ? allowed++ : denied++
+    },
+  })
+  expect(difference).toBeUndefined()
+  expect(allowed).toBeGreaterThan(100)
+  expect(denied).toBeGreaterThan(100)
+  process.stdout.write(`${allowed + denied} questions of slices and of the whole: 0 differences\n`)
+}, 90_000)
+
+const SLICE = /with recursive o as/
+const CHANGES = /select revision, touched from policy_changes/
+type Rows = { touched: string[] | null }[]
+
+test.each<[string, NonNullable<Watching['plant']>]>([
+  [
+    'a team’s parent is forgotten',
+    {
+      matches: SLICE,
+      change: (rows) => {
+        for (const row of rows) row.teams = row.teams.map(([slug]: [string]) => [slug, null])
+      },
+    },
+  ],
+  [
+    'a resource’s row is forgotten',
+    {
+      matches: SLICE,
+      change: (rows) => {
+        for (const row of rows) row.resources = []
+      },
+    },
+  ],
+  [
+    'a subject is kept across a revision',
+    {
+      matches: CHANGES,
+      change: (rows: Rows) => {
+        for (const row of rows)
+          row.touched = row.touched?.filter((each) => !each.startsWith('grants:')) ?? null
+      },
+    },
+  ],
+  [
+    'grants on a resource stay where it was',
+    {
+      matches: CHANGES,
+      change: (rows: Rows) => {
+        for (const row of rows)
+          row.touched = row.touched?.filter((each) => !each.startsWith('resources:')) ?? null
+      },
+    },
+  ],
+])('is seen to fail where %s', async (_, plant) => {
+  const pair = await started(plant)
+  expect(await findDifference(pair, { runs: 200 })).toMatch(/differs/)
+})
