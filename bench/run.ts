@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util'
 import { connect } from '../src/platform/db/connect.ts'
+import { migrate } from '../src/platform/db/migrate.ts'
+import { readMigrations } from '../src/platform/db/migrations.ts'
 import { providePostgres, startOwnPostgres } from '../test/support/postgres.ts'
+import { benchCache } from './cache.ts'
 import { benchCasbin } from './casbin.ts'
 import { benchCold } from './cold.ts'
 import { conditionsOf, loadAverage } from './conditions.ts'
@@ -8,6 +11,7 @@ import { openLoaded } from './databases.ts'
 import { benchDecide } from './decide.ts'
 import { benchEndpoints } from './endpoints.ts'
 import type { Figure } from './figures.ts'
+import { benchFreshness } from './freshness.ts'
 import { benchHttp } from './http.ts'
 import { benchJobs } from './jobs.ts'
 import { startBaseline, startLatchkey, untilNoticed } from './latchkey.ts'
@@ -23,6 +27,8 @@ import { startCannon } from './turns.ts'
 
 // npm run bench -- --only jobs        the job queue alone, some minutes
 // npm run bench -- --only endpoints   the management API alone
+// npm run bench -- --only cache       the cache alone
+// npm run bench -- --only freshness   how soon a revoke on one node counts on another
 
 const { values: given } = parseArgs({
   options: { short: { type: 'boolean', default: false }, only: { type: 'string' } },
@@ -153,13 +159,45 @@ const measureJobs = async () => {
   return { conditions, section: { title: 'Jobs', figures } }
 }
 
+/** The cache alone, on a PostgreSQL and a Redis of its own. */
+const measureCache = async () => {
+  const postgres = await startOwnPostgres()
+  if ('skip' in postgres) throw new Error(postgres.skip)
+  untilEnd(postgres)
+  const sql = connect({ url: postgres.url })
+  try {
+    await migrate(sql, await readMigrations())
+    const conditions = await conditionsOf(sql, 'a server of its own')
+    const figures = await benchCache(sql, given.short)
+    return { conditions, section: { title: 'Cache', figures } }
+  } finally {
+    await sql.end()
+  }
+}
+
 /** The management API alone. */
 const measureEndpoints = async (postgresUrl: string): Promise<Section> => ({
   title: `Endpoints: ${ENDPOINTS.members.toLocaleString('en')} members in ${ENDPOINTS.organizations.toLocaleString('en')} organizations`,
   figures: await benchEndpoints(postgresUrl, ENDPOINTS),
 })
 
+/** Two nodes: how soon a revoke on one counts on the other. */
+const measureFreshness = async () => {
+  const postgres = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
+  if ('skip' in postgres) throw new Error(postgres.skip)
+  untilEnd(postgres)
+  const sql = connect({ url: postgres.url }, { connectionsMax: 1 })
+  const conditions = await conditionsOf(sql, 'a server of its own')
+  await sql.end()
+  const figures = await benchFreshness(postgres.url, given.short ? 50 : 500)
+  return { conditions, section: { title: 'Freshness: two nodes', figures } }
+}
+
 const measure = async () => {
+  if (given.only === 'freshness') {
+    const { conditions, section } = await measureFreshness()
+    return writeReport(conditions, [section], given.short, 'freshness')
+  }
   if (given.only === 'endpoints') {
     const own = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
     if ('skip' in own) throw new Error(own.skip)
@@ -168,6 +206,10 @@ const measure = async () => {
     const conditions = await conditionsOf(sql, 'a server of its own')
     await sql.end()
     return writeReport(conditions, [await measureEndpoints(own.url)], given.short, 'endpoints')
+  }
+  if (given.only === 'cache') {
+    const { conditions, section } = await measureCache()
+    return writeReport(conditions, [section], given.short, 'cache')
   }
   if (given.only === 'jobs') {
     const { conditions, section } = await measureJobs()
@@ -181,6 +223,8 @@ const measure = async () => {
   const embedded = await measureEmbedded()
   for (const end of endings.splice(0)) await end()
   const jobs = await measureJobs()
+  const cache = await measureCache()
+  const freshness = await measureFreshness()
   for (const end of endings.splice(0)) await end()
   const casbin = step('node-casbin')
   const peer = await benchCasbin(CASBIN.lines, CASBIN.ms)
@@ -193,6 +237,8 @@ const measure = async () => {
     { title: 'Cold', figures: [...servers.cold, ...embedded] },
     endpoints,
     jobs.section,
+    cache.section,
+    freshness.section,
     { title: 'node-casbin', figures: peer },
     {
       title: 'Decide in process',

@@ -5,6 +5,8 @@ import { createIdentifier, identifyKey } from './api-keys/service.ts'
 import { archiveRoutes } from './archives/routes.ts'
 import { createDenials, type Denials } from './audit/service.ts'
 import { authzenRoutes } from './authzen/routes.ts'
+import { cacheRoutes } from './cache/routes.ts'
+import { decisionJobs, decisionSchedules } from './decisions/jobs.ts'
 import { decisionRoutes, watchRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
 import { domainJobs, domainSchedules } from './domains/jobs.ts'
@@ -34,6 +36,7 @@ import { ownershipJobs, ownershipSchedules } from './ownership/jobs.ts'
 import { transferRoutes } from './ownership/routes.ts'
 import { permissionRoutes } from './permissions/routes.ts'
 import type { AddressRange } from './platform/address-range.ts'
+import type { OpenCache } from './platform/cache/open.ts'
 import { type Actor, type Context, type Outgoing, unbounded } from './platform/context.ts'
 import type { MacKey } from './platform/crypto/mac.ts'
 import type { SealKey } from './platform/crypto/seal.ts'
@@ -121,10 +124,20 @@ export type AppOptions = {
   selfServiceOrganizations?: boolean
   /** The plan an organization starts on. Default: free. */
   defaultPlan?: string
+  /** What is kept of costly answers, here and for other nodes. */
+  cache: OpenCache
   policyBytesMax?: number
+  /** Of which organizations only slices are held. Default: of large ones. */
+  slices?: 'always' | 'large' | 'never'
+  /** From how many grants, members and resources together an organization is large. */
+  sliceRowsMin?: number
+  /** So many an organization may have that is held whole at all. Default: any number. */
+  wholeRowsMax?: number
   stalenessMs?: number
   now?: () => Date
   metrics?: Metrics
+  /** The text of `/metrics` where several processes are one server; without it, this process tells of itself. */
+  metricsOfAll?: (() => Promise<string>) | undefined
   readiness?: (sql: Sql) => Promise<Readiness>
   /** The script of the browsable reference; without it there is no `/docs`. */
   referenceScript?: () => Promise<string>
@@ -151,6 +164,7 @@ const JOBS: readonly JobHandler[] = [
   ...ownershipJobs,
   ...grantJobs,
   ...jobJobs,
+  ...decisionJobs,
   ...usageJobs,
 ]
 const SCHEDULES: readonly BuiltInSchedule[] = [
@@ -159,6 +173,7 @@ const SCHEDULES: readonly BuiltInSchedule[] = [
   ...domainSchedules,
   ...grantSchedules,
   ...jobSchedules,
+  ...decisionSchedules,
   ...usageSchedules,
   ...invitationSchedules,
   ...webhookSchedules,
@@ -187,7 +202,7 @@ const mailOf = ({ sendMail, invitationUrl, publicUrl = '' }: AppOptions) =>
 
 /** The server: every module with its routes, in one visible list. */
 export const createApp = (options: AppOptions) => {
-  const { engine, log, metrics, now = () => new Date() } = options
+  const { engine, log, metrics, cache, now = () => new Date() } = options
   const nowMs = options.now ? () => now().getTime() : Date.now
   const { sql } = options
   const sqlOf =
@@ -197,11 +212,15 @@ export const createApp = (options: AppOptions) => {
   const tellers: ((home: string, revision: number | null) => void)[] = []
   const { policies, access } = openDecisions(engine, {
     bytesMax: options.policyBytesMax ?? 1_000_000_000,
+    slices: options.slices ?? 'large',
+    sliceRowsMin: options.sliceRowsMin ?? 2_000_000,
+    wholeRowsMax: options.wholeRowsMax,
     stalenessMs: options.stalenessMs ?? 1000,
     selfService: options.selfServiceOrganizations ?? true,
     defaultPlan: options.defaultPlan ?? 'free',
     now: nowMs,
     announce: (home, revision) => {
+      if (revision !== null) cache.caches.heard(home, revision)
       for (const tell of tellers) tell(home, revision)
     },
   })
@@ -223,6 +242,7 @@ export const createApp = (options: AppOptions) => {
     sql: sqlOf,
     access,
     outgoing,
+    caches: cache.caches,
     auditKey: options.auditKey,
     sealKey: options.sealKey,
     log,
@@ -230,10 +250,16 @@ export const createApp = (options: AppOptions) => {
     nowMs,
     addressOf: addressOf(options),
     quotas: options.quotas,
-    identify: identifierOf(policies, options.jwt),
+    identify: identifierOf(policies, options),
     organizationId: async (context, reference) => (await policies.find(context.sql, reference))?.id,
   })
 
+  /** Brings up to date what is counted without the registry. */
+  const measure = async () => {
+    metrics?.observe(policies.counts, policies.size())
+    metrics?.observeCaches(cache.caches.statistics(), cache.caches.health().isDegraded)
+    await metrics?.jobs.refresh()
+  }
   const app = new Hono<Env>()
   const denials = createDenials()
   const onError = respondToError(log, VIOLATIONS, noteRefusal(gate, denials, log))
@@ -242,7 +268,7 @@ export const createApp = (options: AppOptions) => {
     '/',
     healthRoutes(
       (c) => readinessOf(options, sqlOf(c)),
-      async () => metricsText(metrics, policies),
+      () => metricsText(options, measure),
     ),
   )
   app.route('/', decisionRoutes(gate, policies))
@@ -257,7 +283,7 @@ export const createApp = (options: AppOptions) => {
       ...webhookJobs(webhooks),
     ].map((handler) => [handler.type.jobName, handler]),
   )
-  app.route('/v1', managementRoutes(gate, policies, { webhooks, handlers, resolveTxt }))
+  app.route('/v1', managementRoutes(gate, policies, { webhooks, handlers, resolveTxt, cache }))
   let document: ReturnType<typeof documentOf> | undefined
   if (options.referenceScript) app.route('/docs', referenceRoutes(options.referenceScript))
   app.get('/openapi.json', async (c) => {
@@ -290,11 +316,14 @@ export const createApp = (options: AppOptions) => {
   const changes = {
     /** Tells of commits that were made here. */
     onCommit: (tell: (home: string, revision: number | null) => void) => void tellers.push(tell),
-    heard: policies.heard,
+    heard: (home: string, revision: number | null) => {
+      if (revision !== null) cache.caches.heard(home, revision)
+      policies.heard(home, revision)
+    },
     unsure: policies.unsure,
   }
   const metering = createMetering(policies, { now, log })
-  return { app, fetch, policies, access, outgoing, gate, denials, jobs, changes, metering }
+  return { app, fetch, policies, access, outgoing, gate, denials, jobs, changes, metering, measure }
 }
 
 /** Who the server is where it acts by itself. */
@@ -347,13 +376,14 @@ type RouteSettings = {
   webhooks: WebhookSettings
   handlers: ReadonlyMap<string, JobHandler>
   resolveTxt: ResolveTxt
+  cache: OpenCache
 }
 
 /** Everything under /v1: the caller is known before any route runs. */
 const managementRoutes = (
   gate: Gate,
   policies: Policies,
-  { webhooks, handlers, resolveTxt }: RouteSettings,
+  { webhooks, handlers, resolveTxt, cache }: RouteSettings,
 ) => {
   const workspace = router()
     .use('*', gate.workspace)
@@ -396,12 +426,13 @@ const managementRoutes = (
     .route('/invitations', acceptRoutes)
     .route('/domains', domainsRoutes)
     .route('/jobs', jobRoutes(handlers))
+    .route('/cache', cacheRoutes({ ...cache, policies }))
     .route('/organizations', organizationsRoutes)
     .route('/organizations/:organization', organization)
 }
 
 /** API keys and tokens of the configured issuer, through one function. */
-const identifierOf = (policies: Policies, jwt: JwtSettings | undefined) => {
+const identifierOf = (policies: Policies, { jwt, cache }: AppOptions) => {
   const key = createIdentifier({
     verify: identifyKey,
     peekRevision: (organizationId) =>
@@ -413,13 +444,13 @@ const identifierOf = (policies: Policies, jwt: JwtSettings | undefined) => {
         ? (await policies.currentPlatform(sql)).revision
         : (await policies.find(sql, organizationId))?.revision,
   })
-  const verifyJwt = jwt && createJwtVerifier(jwt)
+  const verifyJwt = jwt && createJwtVerifier(jwt, cache.caches)
   const people = new LRUCache<string, { actor: Actor; untilMs: number }>({ max: 50_000 })
   return (sql: Sql, token: string, nowMs: number) => {
     if (!verifyJwt || !token.startsWith('eyJ')) return key(sql, token, nowMs)
     const known = people.get(token)
     if (known && known.untilMs > nowMs) return known.actor
-    return verifyJwt(token, new Date(nowMs)).then((identity) => {
+    return verifyJwt(sql, token, new Date(nowMs)).then((identity) => {
       if (identity) people.set(token, identity)
       return identity?.actor
     })
@@ -436,9 +467,10 @@ const readinessOf = async ({ readiness }: AppOptions, sql: Sql): Promise<Readine
   }
 }
 
-const metricsText = async (metrics: Metrics | undefined, policies: Policies) => {
+const metricsText = async ({ metrics, metricsOfAll }: AppOptions, measure: () => Promise<void>) => {
   if (!metrics) return { contentType: 'text/plain', text: '' }
-  metrics.observe(policies.counts, policies.size())
-  await metrics.jobs.refresh()
-  return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }
+  const { contentType } = metrics.registry
+  if (metricsOfAll) return { contentType, text: await metricsOfAll() }
+  await measure()
+  return { contentType, text: await metrics.registry.metrics() }
 }

@@ -10,6 +10,11 @@ import { type AppOptions, createApp, SERVER } from './app.ts'
 import { hasDemo, seedDemo } from './demo.ts'
 import { createEngine } from './engine/engine.ts'
 import { measureJobs } from './jobs/service.ts'
+import { createNoStore } from './platform/cache/no-store.ts'
+import { openCache } from './platform/cache/open.ts'
+import { createRedisStore } from './platform/cache/redis-store.ts'
+import { joinRevisionLine } from './platform/cache/revision-line.ts'
+import { createUpstashStore } from './platform/cache/upstash-store.ts'
 import type { Config } from './platform/config.ts'
 import { type Context, unbounded } from './platform/context.ts'
 import { fromHex } from './platform/crypto/hash.ts'
@@ -26,7 +31,7 @@ import { openWakeLine } from './platform/jobs/wake-line.ts'
 import { startWorkers } from './platform/jobs/workers.ts'
 import type { Log } from './platform/log.ts'
 import { createSmtp } from './platform/mail/smtp.ts'
-import { createMetrics } from './platform/metrics.ts'
+import { createMetrics, type MetricValues } from './platform/metrics.ts'
 import { createResolveTxt } from './platform/node/dns.ts'
 import { keptSecret, listShipped, readShipped } from './platform/node/files.ts'
 import { createLog } from './platform/node/log.ts'
@@ -75,9 +80,31 @@ export const readAuditKey = async (config: Config) => {
   return macKey(fromHex(hex) as Uint8Array<ArrayBuffer>)
 }
 
-/** The key that encrypts secrets of webhooks: from the settings, else made once and kept beside the data. */
-const readSealKey = async (config: Config) =>
-  sealKey(config.DATA_KEY ?? (await keptSecret(config.DATA_DIR, 'data.key')))
+/** What secrets and cached values are encrypted with: from the settings, else made once and kept beside the data. */
+const readDataKey = async (config: Config) =>
+  config.DATA_KEY ?? (await keptSecret(config.DATA_DIR, 'data.key'))
+
+/** Bytes of memory that cached values take where the settings say nothing. */
+const CACHE_BYTES_MAX = 64_000_000
+
+/** The caches, over the Redis of the settings if they name one. */
+const openCacheOf = (config: Config, dataKey: string, log: Log) =>
+  openCache({
+    store: storeOf(config),
+    environment: config.CACHE_ENVIRONMENT,
+    dataKey,
+    previousDataKey: config.DATA_KEY_PREVIOUS,
+    bytesMax: config.CACHE_BYTES_MAX ?? CACHE_BYTES_MAX,
+    timeoutMs: config.CACHE_COMMAND_TIMEOUT_MS,
+    log,
+  })
+
+const storeOf = ({ REDIS_URL, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN }: Config) => {
+  if (REDIS_URL) return createRedisStore({ url: REDIS_URL })
+  if (UPSTASH_REDIS_REST_URL)
+    return createUpstashStore({ url: UPSTASH_REDIS_REST_URL, token: UPSTASH_REDIS_REST_TOKEN! })
+  return createNoStore()
+}
 
 /** The mail server of the settings, else a folder beside the data. */
 const createMail = (config: Config, log: Log) => {
@@ -100,8 +127,20 @@ export const peerAddress = (c: HonoContext): string | undefined =>
 const urlOf = ({ PUBLIC_URL, HOST, PORT }: Config) =>
   PUBLIC_URL ?? `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}`
 
+/** What this process does of the whole, where it is one worker of several; without it, it does everything. */
+export type Part = {
+  /** Which worker it is; log lines name it. */
+  worker: number
+  /** Whether it makes the first administrator's key, if there is none. */
+  makesKey: boolean
+  /** Whether it makes the demo organization, if the settings want one. */
+  makesDemo: boolean
+  /** The text of `/metrics` over all workers. */
+  metricsOfAll: () => Promise<string>
+}
+
 /** A server that is put together and migrated, but does not listen yet. */
-export const assemble = async (config: Config, database: OpenDatabase, log: Log) => {
+export const assemble = async (config: Config, database: OpenDatabase, log: Log, part?: Part) => {
   const migrations = await readMigrations()
   const applied = await migrate(database.sql, migrations)
   if (applied.length > 0) log.info({ applied }, 'database migrated')
@@ -117,14 +156,18 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
   })
   log.info({ tier: engine.tier, reason: engine.tierReason }, 'engine ready')
   const mail = createMail(config, log)
-  const state = { draining: false, degraded: (): string[] => [] }
+  const dataKey = await readDataKey(config)
+  const cache = await openCacheOf(config, dataKey, log)
+  const state = { starting: true, draining: false, degraded: (): string[] => [] }
   const options: AppOptions = {
     sql: database.sql,
     engine,
     log,
     metrics,
+    metricsOfAll: part?.metricsOfAll,
     auditKey: await readAuditKey(config),
-    sealKey: await readSealKey(config),
+    sealKey: await sealKey(dataKey, config.DATA_KEY_PREVIOUS),
+    cache,
     version: await readVersion(),
     jwt: config.JWT_ISSUER
       ? {
@@ -145,14 +188,21 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     defaultPlan: config.DEFAULT_PLAN,
     policyBytesMax: config.POLICY_BYTES_MAX,
+    slices: 'large',
+    sliceRowsMin: config.SLICE_ROWS_MIN,
     stalenessMs: config.STALENESS_MS,
     referenceScript: readReferenceScript,
     readiness: async (sql) => {
       const reasons = [
+        ...(state.starting ? ['starting'] : []),
         ...(state.draining ? ['shutting down'] : []),
         ...((await isMigrated(sql, migrations)) ? [] : ['migrations are missing']),
       ]
-      return { ready: reasons.length === 0, reasons, degraded: state.degraded() }
+      return {
+        ready: reasons.length === 0,
+        reasons,
+        degraded: [...state.degraded(), ...cache.degraded()],
+      }
     },
   }
   const server = createApp(options)
@@ -170,7 +220,15 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log)
   }
   await installPacks(context, await readPacks())
   if (config.LATCHKEY_ADMIN_KEY) await adoptOutsideKey(context, config.LATCHKEY_ADMIN_KEY)
-  return { ...server, context, metrics, mail, isNew: applied.length === migrations.length, state }
+  return {
+    ...server,
+    context,
+    metrics,
+    mail,
+    cache,
+    isNew: applied.length === migrations.length,
+    state,
+  }
 }
 
 /** From the build beside the program, else from the development dependency. */
@@ -184,8 +242,8 @@ const readVersion = async () => {
   return version
 }
 
-/** A server that serves. */
-export type Running = {
+/** What a person is told of a server that serves. */
+export type Furnished = {
   /** Where it is reached. */
   url: string
   version: string
@@ -194,6 +252,12 @@ export type Running = {
   adminKey: string | undefined
   /** Whether the demo organization is there to ask about. */
   demo: boolean
+}
+
+/** A server that serves. */
+export type Running = Furnished & {
+  /** What this process has counted. */
+  count: () => Promise<MetricValues>
   /** Finishes requests in flight, lets go of the database, and resolves. */
   stop: () => Promise<void>
 }
@@ -202,35 +266,43 @@ export type Running = {
 const DRAIN_MS = 10_000
 
 /** Opens the database, puts the server together and serves; resolves when requests are served. */
-export const start = async (config: Config): Promise<Running> => {
-  const log = createLog(config.LOG_LEVEL)
+export const start = async (config: Config, part?: Part): Promise<Running> => {
+  const log = createLog(config.LOG_LEVEL, part?.worker)
   const database = await openDatabase(config, log)
   const letGo = [database.close]
   try {
-    const assembled = await assemble(config, database, log)
+    const assembled = await assemble(config, database, log, part)
     const { fetch, context, denials, isNew, metering, state } = assembled
-    const line = openLine(config, database, assembled)
+    const { makesKey = true, makesDemo = isNew } = part ?? {}
+    const line = openLines(config, database, assembled)
     letGo.unshift(line.stop)
     const workers = await startJobs(config, database.sql, assembled)
     letGo.unshift(workers.stop)
     const counted = metering.start(database.sql)
     letGo.unshift(counted.stop)
     const server = await listen(fetch, config)
-    const needsKey = !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
+    const needsKey = makesKey && !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
     const adminKey = needsKey
       ? (await createOperatorKey(context, { name: 'first administrator', role: 'super_admin' }))
           .token
       : undefined
-    if (isNew && config.LATCHKEY_DEMO) await seedDemo(context)
+    if (makesDemo && config.LATCHKEY_DEMO) await seedDemo(context)
     const { port } = server.address() as { port: number }
+    const [version, demo] = [await readVersion(), await hasDemo(context)]
+    state.starting = false
     return {
       url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${port}`,
-      version: await readVersion(),
+      version,
       database: database.kind,
       adminKey,
-      demo: await hasDemo(context),
+      demo,
+      count: async () => {
+        await assembled.measure()
+        return assembled.metrics.registry.getMetricsAsJSON()
+      },
       stop: async () => {
-        state.draining = true
+        // Where one of several workers ends, the server goes on.
+        state.draining = part === undefined
         await drain(server)
         await workers.stop()
         await line.stop()
@@ -246,17 +318,26 @@ export const start = async (config: Config): Promise<Running> => {
   }
 }
 
-/** Tells other nodes of changes and hears of theirs; embedded storage has no other nodes. */
-const openLine = (
+/** Tells other nodes of changes and hears of theirs, over the database and, if there is one, over Redis. */
+const openLines = (
   { DATABASE_URL }: Config,
   { sql }: OpenDatabase,
-  { changes, context }: Pick<Awaited<ReturnType<typeof assemble>>, 'changes' | 'context'>,
+  { changes, context, cache }: Pick<Assembled, 'changes' | 'context' | 'cache'>,
 ) => {
-  if (!DATABASE_URL) return { stop: async () => {} }
-  const line = openChangeLine({ sql, target: { url: DATABASE_URL }, log: context.log }, changes)
-  changes.onCommit(line.announce)
-  return line
+  const { log } = context
+  if (cache.line) joinRevisionLine(cache.line, changes, log)
+  // Embedded storage has no other nodes.
+  const line = DATABASE_URL && openChangeLine({ sql, target: { url: DATABASE_URL }, log }, changes)
+  if (line) changes.onCommit(line.announce)
+  return {
+    stop: async () => {
+      if (line) await line.stop()
+      await cache.stop()
+    },
+  }
 }
+
+type Assembled = Awaited<ReturnType<typeof assemble>>
 
 /** Milliseconds that running jobs get to finish; what is not done then is given back and run elsewhere. */
 const JOBS_DRAIN_MS = 10_000
@@ -330,13 +411,31 @@ const listen = (fetch: Parameters<typeof serve>[0]['fetch'], { HOST, PORT }: Con
     server.once('error', reject)
   })
 
-/** No new connections; requests in flight finish, unless they take too long. */
+/** Milliseconds in which a connection that is in use asks again, and is told that it was the last time. */
+const GOODBYE_MS = 500
+/** Milliseconds between two looks for connections that nobody uses. */
+const IDLE_LOOK_MS = 100
+
+/**
+ * No new connections; requests in flight finish, unless they take too long. Connections that are kept alive are closed with
+ * an answer that says so: to close one between two requests may cut off the next, which is on its way.
+ */
 const drain = (server: Server) =>
   new Promise<void>((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+    const closeIdle = server.closeIdleConnections.bind(server)
+    // What `close` calls at once.
+    server.closeIdleConnections = () => {}
+    server.prependListener('request', (_request, response) =>
+      response.setHeader('connection', 'close'),
+    )
+    const isOverAtMs = Date.now() + DRAIN_MS
+    const goodbyeAtMs = Date.now() + GOODBYE_MS
+    const looking = setInterval(() => {
+      if (Date.now() >= isOverAtMs) server.closeAllConnections()
+      else if (Date.now() >= goodbyeAtMs) closeIdle()
+    }, IDLE_LOOK_MS)
     server.close(() => {
-      clearTimeout(timer)
+      clearInterval(looking)
       resolve()
     })
-    server.closeIdleConnections()
   })

@@ -6,6 +6,7 @@ import { MigrationError } from '../platform/db/migrate.ts'
 import { isDatabaseAway } from '../platform/db/violation.ts'
 import { Problem } from '../platform/problem.ts'
 import { checkCommand, explainCommand } from './check.ts'
+import { databaseCommand } from './database-command.ts'
 import { exportCommand } from './export.ts'
 import { CommandError } from './failure.ts'
 import { importCommand } from './import.ts'
@@ -13,6 +14,7 @@ import { jobsCommand } from './jobs.ts'
 import { keysCommand } from './keys.ts'
 import { migrateCommand } from './migrate.ts'
 import { policyCommand } from './policy.ts'
+import { redisBridgeCommand } from './redis-bridge.ts'
 import { serveCommand } from './serve.ts'
 
 /** Everything `latchkey` can do. */
@@ -23,6 +25,7 @@ const program = () =>
     .showHelpAfterError('(latchkey --help tells more)')
     .addCommand(serveCommand())
     .addCommand(migrateCommand())
+    .addCommand(databaseCommand())
     .addCommand(checkCommand())
     .addCommand(explainCommand())
     .addCommand(importCommand())
@@ -30,6 +33,7 @@ const program = () =>
     .addCommand(jobsCommand())
     .addCommand(keysCommand())
     .addCommand(policyCommand())
+    .addCommand(redisBridgeCommand())
 
 /** The one line a failure ends with. */
 const lineOf = (error: unknown): string => {

@@ -1,49 +1,36 @@
-import { styleText } from 'node:util'
+import cluster from 'node:cluster'
 import { Command } from 'commander'
-import { DEMO } from '../demo.ts'
-import { type Running, start } from '../node.ts'
-import { readConfig } from '../platform/config.ts'
-
-const curl = ({ url }: Running, key: string, subject: string) =>
-  [
-    `curl -s ${url}/check -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\`,
-    `  -d '{"organization":"${DEMO}","subject":"${subject}","permission":"scenario:execute","resource":"scenario:welcome"}'`,
-  ].join('\n')
-
-/** What a person sees when the server is ready: where it is, its first key, and two lines to paste. */
-export const bannerOf = (running: Running): string => {
-  const { url, version, database, adminKey, demo } = running
-  const key = adminKey ?? '$LATCHKEY_KEY'
-  const lines = [
-    `${styleText('bold', `Latchkey ${version}`)}, on ${database === 'embedded' ? 'embedded storage' : 'its database server'}`,
-    `${styleText('green', 'ready')} ${url}`,
-  ]
-  if (adminKey)
-    lines.push('', `The first administrator's key, shown once:`, styleText('bold', adminKey))
-  if (demo)
-    lines.push(
-      '',
-      'An allow (Alice owns the demo organization) and a deny (Bob only looks):',
-      curl(running, key, 'user:alice'),
-      curl(running, key, 'user:bob'),
-    )
-  return `${lines.join('\n')}\n`
-}
+import { start } from '../node.ts'
+import { type Config, readConfig } from '../platform/config.ts'
+import { bannerOf } from './banner.ts'
+import { serveWithWorkers, workersOf } from './cluster.ts'
+import { serveAsWorker } from './worker.ts'
 
 /** Milliseconds that connections get to close by themselves once everything is done. */
 const LINGER_MS = 1000
 
-/** `latchkey serve`: runs until it is told to stop, then finishes what is in flight. */
+/** Serves in this process until it is told to stop, then finishes what is in flight. */
+const serveAlone = async (config: Config) => {
+  const running = await start(config)
+  process.stdout.write(bannerOf(running))
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+  await running.stop()
+}
+
+/** `latchkey serve`: in one process, or in a primary and its workers. */
 export const serveCommand = () =>
   new Command('serve')
     .description('Run the server (settings: docs/settings.md)')
-    .action(async () => {
-      const running = await start(readConfig(process.env))
-      process.stdout.write(bannerOf(running))
-      await new Promise<void>((resolve) => {
-        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-      })
-      await running.stop()
+    .option('-w, --workers <count>', 'processes that serve, or auto: one per core (WORKERS)')
+    .action(async ({ workers }: { workers?: string }) => {
+      const given = workers === undefined ? {} : { WORKERS: workers }
+      const config = readConfig({ ...process.env, ...given })
+      if (cluster.isWorker) return serveAsWorker(config)
+      const count = workersOf(config)
+      if (count > 1) process.exitCode = await serveWithWorkers(config, count)
+      else await serveAlone(config)
       // All is written and let go of. A driver that waits for a server which is away must not keep the process.
       setTimeout(() => process.exit(), LINGER_MS).unref()
     })

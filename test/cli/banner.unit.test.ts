@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { bannerOf } from '../../src/cli/serve.ts'
+import { bannerOf } from '../../src/cli/banner.ts'
 
 const running = {
   url: 'http://127.0.0.1:8080',

@@ -1,3 +1,7 @@
+import { guardStore } from '../../src/platform/cache/guarded-store.ts'
+import { createRedis, destroy } from '../../src/platform/cache/redis-client.ts'
+import { createRedisStore } from '../../src/platform/cache/redis-store.ts'
+import { joinRevisionLine, openRevisionLine } from '../../src/platform/cache/revision-line.ts'
 import { openChangeLine } from '../../src/platform/db/change-line.ts'
 import { connect } from '../../src/platform/db/connect.ts'
 import { silentLog } from '../../src/platform/log.ts'
@@ -36,6 +40,31 @@ const callingAs =
 
 /** Nobody is told anything: each node reads the log of changes at its bound. */
 export const polling: Spread = async () => ({ stop: async () => {} })
+
+/** A message over Redis to every node that listens there. */
+export const overRedis =
+  (url: string): Spread =>
+  async (nodes) => {
+    const opened = nodes.map((node) => {
+      const store = guardStore(createRedisStore({ url }), { log: silentLog })
+      const line = openRevisionLine({ store, environment: 'race' })
+      joinRevisionLine(line, node.changes, silentLog)
+      return { store, line }
+    })
+    const knife = await createRedis(url, 'knife', 2)
+    await knife.connect()
+    return {
+      cut: () =>
+        knife.sendCommand(['CLIENT', 'KILL', 'TYPE', Math.random() < 0.5 ? 'pubsub' : 'normal']),
+      stop: async () => {
+        for (const { store, line } of opened) {
+          await line.stop()
+          await store.close()
+        }
+        destroy(knife)
+      },
+    }
+  }
 
 /** LISTEN and NOTIFY of PostgreSQL. */
 export const listening: Spread = async (nodes) => {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startRedis } from '../support/redis.ts'
 import { race } from './ledger.ts'
-import { listening, polling, type Spread, startNodes } from './nodes.ts'
+import { listening, overRedis, polling, type Spread, startNodes } from './nodes.ts'
 
 // Three nodes over one PostgreSQL, revokes that race with loads, and whatever carries the news cut at random: no allow after
 // the revoke whose token was shown, none after the bound. The long form has ten thousand rounds (npm run chaos).
@@ -11,10 +12,15 @@ const BOUND_MS = 1000
 const LANES = 8
 
 let running: Awaited<ReturnType<typeof startNodes>>
+let redis: Awaited<ReturnType<typeof startRedis>>
 beforeAll(async () => {
   running = await startNodes(3, BOUND_MS)
+  redis = await startRedis()
 })
-afterAll(() => running.stop())
+afterAll(async () => {
+  await running.stop()
+  await redis.stop()
+})
 
 const percentile = (values: readonly number[], share: number) =>
   values.toSorted((one, other) => one - other)[Math.ceil(values.length * share) - 1] ?? Number.NaN
@@ -22,6 +28,7 @@ const percentile = (values: readonly number[], share: number) =>
 const MODES: [how: string, spread: Spread][] = [
   ['by reading the log', polling],
   ['by LISTEN and NOTIFY, cut at random', listening],
+  ['over Redis, cut at random', (nodes) => overRedis(redis.url)(nodes)],
 ]
 
 describe('a revoke, learnt', () => {
@@ -54,4 +61,11 @@ describe('a revoke, learnt', () => {
     },
     1_200_000,
   )
+})
+
+test('the suite sees a node that breaks the bound', async () => {
+  const slow = await startNodes(2, 5 * BOUND_MS)
+  const seen = await race({ nodes: slow.nodes, boundMs: BOUND_MS, rounds: 40, lanes: 4 })
+  await slow.stop()
+  expect(seen.staleAfterBound).toBeGreaterThan(0)
 })

@@ -147,6 +147,20 @@ describe('the keys of the issuer', () => {
   })
 })
 
+describe('keys that another node has fetched', () => {
+  test('serve while the issuer is down; a token of none of them is a 503', async () => {
+    expect((await list(await issuer.tokenOf('alice'))).status).toBe(200)
+    issuer.state.isDown = true
+    const node = await newNode({ cache: server.cache })
+    expect((await list(await issuer.tokenOf('bob'), node)).status).toBe(200)
+    const unknown = await issuer.tokenOf('bob', {}, await newSigner('second'))
+    const { status, body } = await list(unknown, node)
+    expect([status, body.code]).toEqual([503, 'issuer-unavailable'])
+    const forged = await issuer.tokenOf('bob', {}, await newSigner('first'))
+    expect((await list(forged, node)).status).toBe(401)
+  })
+})
+
 describe('a person', () => {
   test('founds an organization and owns it', async () => {
     const name = unique()

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify, stripVTControlCharacters } from 'node:util'
 
@@ -30,22 +32,30 @@ const blocksOf = (guide: string) => {
   return found
 }
 
-type Surroundings = { cwd?: string; path?: string }
+type Surroundings = { cwd?: string; path?: string; timeoutMs?: number }
+
+/** A folder with `latchkey` in it, so that a guide can start it in the background as a process of its own. */
+const commandFolder = () => {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-guide-'))
+  symlinkSync(`${ROOT}bin/latchkey.js`, join(folder, 'latchkey'))
+  return folder
+}
 
 /** Runs every command of a guide in one shell; answers what was printed beside what the guide says. */
 export const runGuide = async (
   guide: string,
   env: Record<string, string>,
-  { cwd = ROOT, path = process.env.PATH ?? '' }: Surroundings = {},
+  { cwd = ROOT, path = process.env.PATH ?? '', timeoutMs = 60_000 }: Surroundings = {},
 ) => {
   const commands = blocksOf(guide)
   const script = commands.map(({ command }) => `${command}\necho '${BORDER}'\n`).join('')
-  const latchkey = `latchkey() { node ${ROOT}src/cli.ts "$@"; }`
+  const folder = commandFolder()
   const { stdout } = await promisify(execFile)(
     'bash',
-    ['-euo', 'pipefail', '-c', `${latchkey}\n${script}`],
-    { cwd, env: { PATH: path, ...env }, timeout: 60_000 },
-  )
+    // What a guide that fails has started in the background does not outlive it.
+    ['-euo', 'pipefail', '-c', `trap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n${script}`],
+    { cwd, env: { PATH: `${folder}:${path}`, ...env }, timeout: timeoutMs },
+  ).finally(() => rmSync(folder, { recursive: true, force: true }))
   const printed = stripVTControlCharacters(stdout).split(BORDER).slice(0, -1)
   return {
     commands: commands.length,

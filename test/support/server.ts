@@ -2,6 +2,8 @@ import { createOperatorKey } from '../../src/api-keys/service.ts'
 import { createApp } from '../../src/app.ts'
 import { createEngine } from '../../src/engine/engine.ts'
 import { readPacks } from '../../src/node.ts'
+import { createNoStore } from '../../src/platform/cache/no-store.ts'
+import { openCache } from '../../src/platform/cache/open.ts'
 import { type Context, unbounded } from '../../src/platform/context.ts'
 import { macKey } from '../../src/platform/crypto/mac.ts'
 import { sealKey } from '../../src/platform/crypto/seal.ts'
@@ -30,6 +32,10 @@ type ServerOptions = Partial<Parameters<typeof createApp>[0]> & {
   database?: TestDatabase
 }
 
+/** TEST_SLICES=always has any suite ask servers that hold slices only. */
+const slicesOf = (environment: typeof process.env) =>
+  environment.TEST_SLICES === 'always' ? { slices: 'always' as const } : {}
+
 /**
  * The whole server on a database of its own, in this process: the real engine, the real packs, an operator's key. Several
  * on one database are several nodes.
@@ -45,16 +51,27 @@ export const startTestServer = async (options: ServerOptions = {}) => {
   const key = await sealKey('08'.repeat(32))
   const engine =
     options.engine ?? createEngine({ modelText: await readShipped('model.conf'), verify: 'sample' })
+  const cache =
+    options.cache ??
+    (await openCache({
+      store: createNoStore(),
+      environment: 'test',
+      dataKey: '08'.repeat(32),
+      bytesMax: 16_000_000,
+      log,
+    }))
   const server = createApp({
     sql,
     log,
     engine,
     auditKey,
     sealKey: key,
+    cache,
     version: '0.0.0-test',
     metrics: createMetrics(),
     // Tests of what organizations may use name a plan; the others are not about it.
     defaultPlan: 'custom',
+    ...slicesOf(process.env),
     ...options,
   })
   const context: Context = {
@@ -118,6 +135,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
 
   return {
     ...server,
+    cache,
     sql,
     database,
     context,
