@@ -54,8 +54,8 @@ const ENDPOINTS = given.short
       members: 10_000,
       big: 1_000,
       clients: 50,
-      perSecond: 4,
-      seconds: 1,
+      perSecond: 2,
+      seconds: 2,
       requests: 200,
     }
   : {
@@ -63,8 +63,8 @@ const ENDPOINTS = given.short
       members: 100_000,
       big: 10_000,
       clients: 50,
-      perSecond: 4,
-      seconds: 5,
+      perSecond: 2,
+      seconds: 10,
       requests: 1_000,
     }
 

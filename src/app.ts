@@ -216,6 +216,8 @@ export const createApp = (options: AppOptions) => {
     sliceRowsMin: options.sliceRowsMin ?? 2_000_000,
     wholeRowsMax: options.wholeRowsMax,
     stalenessMs: options.stalenessMs ?? 1000,
+    // Over REST nobody can be told: revisions are asked for there instead.
+    revisionStore: cache.line?.canHear === false ? cache.line : undefined,
     selfService: options.selfServiceOrganizations ?? true,
     defaultPlan: options.defaultPlan ?? 'free',
     now: nowMs,

@@ -96,6 +96,7 @@ const openCacheOf = (config: Config, dataKey: string, log: Log) =>
     previousDataKey: config.DATA_KEY_PREVIOUS,
     bytesMax: config.CACHE_BYTES_MAX ?? CACHE_BYTES_MAX,
     timeoutMs: config.CACHE_COMMAND_TIMEOUT_MS,
+    stalenessMs: config.STALENESS_MS,
     log,
   })
 

@@ -3,6 +3,7 @@ import { type AppOptions, createApp } from './app.ts'
 import { createEngine } from './engine/engine.ts'
 import { createNoStore } from './platform/cache/no-store.ts'
 import { openCache } from './platform/cache/open.ts'
+import { joinRevisionLine } from './platform/cache/revision-line.ts'
 import { createUpstashStore } from './platform/cache/upstash-store.ts'
 import { type Config, ConfigError, readConfig } from './platform/config.ts'
 import { fromHex } from './platform/crypto/hash.ts'
@@ -53,6 +54,8 @@ type App = ReturnType<typeof createApp>
 let opened: Promise<App> | undefined
 /** Queues in which requests of this isolate left jobs that nobody was told of yet. */
 const noted = new Set<QueueName>()
+/** Revisions of which other nodes are being told. */
+const told = new Set<Promise<unknown>>()
 /** Who this isolate is among workers. */
 let isolate: string | undefined
 
@@ -87,6 +90,7 @@ const open = async (environment: WorkerEnvironment) => {
       previousDataKey: config.DATA_KEY_PREVIOUS,
       bytesMax: config.CACHE_BYTES_MAX ?? CACHE_BYTES_MAX,
       timeoutMs: config.CACHE_COMMAND_TIMEOUT_MS,
+      stalenessMs: config.STALENESS_MS,
       sharesFlights: false,
       log: consoleLog,
     }),
@@ -111,6 +115,12 @@ const open = async (environment: WorkerEnvironment) => {
   app.jobs.onWake((queues) => {
     for (const queue of queues) noted.add(queue)
   })
+  const { line } = options.cache
+  if (line)
+    joinRevisionLine(line, app.changes, consoleLog, (telling) => {
+      told.add(telling)
+      void telling.finally(() => told.delete(telling))
+    })
   return app
 }
 
@@ -160,6 +170,7 @@ export default {
       answering
         .then(({ read }) => read)
         .catch(() => {})
+        .then(() => Promise.all(told))
         .then(() => tell(sql, environment.JOBS))
         .then(() => app.metering.flushIfDue(sql))
         .finally(() => sql.end({ timeout: 5 })),

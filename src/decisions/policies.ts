@@ -8,6 +8,7 @@ import { findRevisions } from '../platform/db/revisions.ts'
 import { inPlatform, inPlatformSnapshot, revisionsOf } from '../platform/db/transaction.ts'
 import { Problem } from '../platform/problem.ts'
 import { createAsked } from './asked.ts'
+import { askingStore, type Marking, type RevisionStore, readingLog } from './freshness.ts'
 import { NOBODY, type Wanted } from './held.ts'
 import { createLoader, type HoldingOptions, type Reading } from './loader.ts'
 import * as repository from './repository.ts'
@@ -22,14 +23,14 @@ export type Consistency = 'minimize_latency' | 'full' | { atLeast: string }
 export type PoliciesOptions = HoldingOptions & {
   /** How old what is answered may be, in milliseconds, where nothing tells us of changes. */
   stalenessMs: number
+  /** Where revisions are asked for instead of reading the log, for nodes far from the database. */
+  revisionStore?: RevisionStore | undefined
   now?: () => number
 }
 
 /** The policies of all organizations in memory, each as of a revision that is known to be current. */
 export type Policies = ReturnType<typeof createPolicies>
 
-/** Milliseconds in which a node must read the log of changes, which is kept for twice as long. */
-const UNREAD_MS_MAX = 12 * 3_600_000
 const NOTHING_CHANGED = { has: () => false }
 /** Milliseconds an organization may take to load; the largest take seconds. */
 const LOAD_DEADLINE_MS = 30_000
@@ -39,8 +40,8 @@ const READINGS_MAX = 100
 /**
  * Keeps policies and knows when they are out of date.
  *
- * A node learns of a change because it made it (`changed`), or by reading `policy_changes` at the staleness bound. Where
- * it cannot read them, it does not answer: what cannot be decided safely is a 503.
+ * A node learns of a change because it made it (`changed`), because others told (`heard`), or by finding out at the staleness
+ * bound (`freshness.ts`). Where it cannot find out, it does not answer: what cannot be decided safely is a 503.
  */
 export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   const now = options.now ?? Date.now
@@ -54,11 +55,6 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   let platform: PlatformState | undefined
   let platformStale = true
   let platformLoading: Promise<PlatformState> | undefined
-  let cursor: string | null = null
-  let checkedAtMs = Number.NEGATIVE_INFINITY
-  let checking: Promise<void> | undefined
-  let doubts = 0
-  let readAtMs = Number.NEGATIVE_INFINITY
 
   /** Whoever waits for a change of an organization, or of `platform`. */
   const waiting = new Map<string, Set<() => void>>()
@@ -85,29 +81,22 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     markPlatformStale()
   }
 
-  /** Reads what changed anywhere, and marks it. Callers that come meanwhile wait for the same answer. */
-  const check = (sql: Sql): Promise<void> => {
-    checking ??= (async () => {
-      const [startedAtMs, doubtsBefore] = [now(), doubts]
-      const found = await beforeDeadline(repository.findChangesSince(sql, cursor))
-      for (const [organizationId, revision] of found.changes) {
-        if (organizationId === 'platform') {
-          if (revision > (platform?.revision ?? 0)) markPlatformStale()
-          continue
-        }
-        const state = states.peek(organizationId)
-        if (!state || revision > state.revision) markStale(organizationId)
-      }
-      cursor = found.cursor
-      // The log is kept for a day: a node that slept for long may have missed what is no longer in it.
-      if (startedAtMs - readAtMs > UNREAD_MS_MAX) forgetAll()
-      readAtMs = startedAtMs
-      if (doubts === doubtsBefore) checkedAtMs = startedAtMs
-    })().finally(() => {
-      checking = undefined
-    })
-    return checking
+  const marking: Marking = {
+    known: (home) => (home === 'platform' ? platform?.revision : states.peek(home)?.revision),
+    markStale: (home) => {
+      if (home === 'platform') markPlatformStale()
+      else markStale(home)
+    },
+    forgetAll,
+    verified: (home, atMs) => {
+      const state = states.peek(home)
+      if (state) state.verifiedAtMs = Math.max(state.verifiedAtMs, atMs)
+    },
   }
+  const bound = { stalenessMs: options.stalenessMs, now }
+  const freshness = options.revisionStore
+    ? askingStore(options.revisionStore, bound, marking)
+    : readingLog(bound, marking)
 
   const loadPlatform = (sql: Sql): Promise<PlatformState> => {
     platformLoading ??= (async () => {
@@ -128,7 +117,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   }
 
   const currentPlatform = async (sql: Sql): Promise<PlatformState> => {
-    if (now() - checkedAtMs > options.stalenessMs) await check(sql)
+    if (!freshness.isFresh()) await freshness.ensure(sql)
     // Loaded again as often as a change arrives while loading.
     while (!platform || platformStale) await loadPlatform(sql)
     return platform
@@ -167,6 +156,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     const running = loading.get(key)
     if (running) return running.done
     const changed = new Set<string>()
+    const startedAtMs = now()
     let isOver = false
     const done = (async () => {
       try {
@@ -176,6 +166,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
         const state = await beforeDeadline(read(reading, sql), LOAD_DEADLINE_MS)
         // One that did not fit is marked by nobody else.
         if (state && has(state.id) && states.peek(state.id) !== state) mark(state)
+        if (state) state.verifiedAtMs = Math.max(state.verifiedAtMs, startedAtMs)
         return state
       } finally {
         isOver = true
@@ -197,8 +188,8 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     const state = states.peek(reference) ?? states.peek(idsBySlug.get(reference) ?? '')
     if (!state || !isCurrent(state) || (state.slug !== reference && state.id !== reference))
       return undefined
+    if (!freshness.isFresh(state)) return undefined
     const nowMs = now()
-    if (nowMs - checkedAtMs > options.stalenessMs) return undefined
     // Recency is kept to the second: to move an entry on every question touches its neighbours in memory, too.
     if (nowMs - state.askedAtMs > 1000) {
       state.askedAtMs = nowMs
@@ -218,8 +209,9 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     consistency: Consistency = 'minimize_latency',
     wanted: Wanted = NOBODY,
   ): Promise<OrganizationState | undefined> => {
-    if (now() - checkedAtMs > options.stalenessMs) await check(sql)
     let id = idsBySlug.get(reference) ?? (states.has(reference) ? reference : undefined)
+    const held = id === undefined ? undefined : states.peek(id)
+    if (!freshness.isFresh(held)) await freshness.ensure(sql, held?.id)
     if (id === undefined && !v.is(Reference, reference)) return undefined
     await demand(sql, id ?? reference, consistency)
     // What does not fit into memory is answered from where it was read.
@@ -321,10 +313,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     asked: createAsked(),
     peek,
     /** The platform's policy if it can be answered from at once. */
-    peekPlatform: () =>
-      platform && !platformStale && now() - checkedAtMs <= options.stalenessMs
-        ? platform
-        : undefined,
+    peekPlatform: () => (platform && !platformStale && freshness.isFresh() ? platform : undefined),
     find,
     findLocked,
     currentPlatform,
@@ -358,10 +347,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     /** So many grants, members and resources an organization may have that is held whole; undefined for any number. */
     wholeRowsMax: loader.wholeRowsMax,
     /** Something may have been missed: the log is read before the next answer. */
-    unsure: () => {
-      doubts++
-      checkedAtMs = Number.NEGATIVE_INFINITY
-    },
+    unsure: freshness.unsure,
     /** For metrics: how many organizations are held, and their bytes. */
     size: () => ({ organizations: states.size, bytes: states.calculatedSize ?? 0 }),
   }

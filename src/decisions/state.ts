@@ -76,6 +76,8 @@ export type OrganizationState = {
   marks: number
   /** When it was last marked as asked, for what is dropped first. */
   askedAtMs: number
+  /** When it was last known to be current. */
+  verifiedAtMs: number
 }
 
 /** One of which everything is held. */
@@ -163,6 +165,7 @@ export const compileOrganization = async (
   stale: false,
   marks: 0,
   askedAtMs: 0,
+  verifiedAtMs: 0,
 })
 
 export const isExpanded = ([, , , , , , roleName, , effect, condition]: GrantRow) =>

@@ -1,6 +1,8 @@
 import { guardStore } from '../../src/platform/cache/guarded-store.ts'
+import { openCache } from '../../src/platform/cache/open.ts'
 import { createRedis, destroy } from '../../src/platform/cache/redis-client.ts'
 import { createRedisStore } from '../../src/platform/cache/redis-store.ts'
+import type { RemoteStore } from '../../src/platform/cache/remote-store.ts'
 import { joinRevisionLine, openRevisionLine } from '../../src/platform/cache/revision-line.ts'
 import { openChangeLine } from '../../src/platform/db/change-line.ts'
 import { connect } from '../../src/platform/db/connect.ts'
@@ -14,15 +16,21 @@ export type Spread = (nodes: readonly TestServer[]) => Promise<{
   stop: () => Promise<unknown>
 }>
 
-/** Nodes over one database, each with a pool of its own, that look for changes within the bound. */
-export const startNodes = async (count: number, stalenessMs: number) => {
-  const first = await startTestServer({ stalenessMs })
+/** Nodes over one database, each with a pool of its own, that look for changes within the bound; over a store, if given. */
+export const startNodes = async (count: number, stalenessMs: number, store?: () => RemoteStore) => {
+  const options = async () => ({
+    stalenessMs,
+    ...(store ? { cache: await openOver(store(), stalenessMs) } : {}),
+  })
+  const first = await startTestServer(await options())
   const pools = Array.from({ length: count - 1 }, () =>
     connect(first.database.target, { connectionsMax: 8 }),
   )
   const others = []
   for (const sql of pools)
-    others.push(await startTestServer({ database: { ...first.database, sql }, stalenessMs }))
+    others.push(
+      await startTestServer({ database: { ...first.database, sql }, ...(await options()) }),
+    )
   return {
     // One operator's key for all: the first node's.
     nodes: [first, ...others].map((node) => ({ ...node, call: callingAs(node, first.adminKey) })),
@@ -31,6 +39,20 @@ export const startNodes = async (count: number, stalenessMs: number) => {
       await first.drop()
     },
   }
+}
+
+const openOver = (store: RemoteStore, stalenessMs: number) =>
+  openCache({
+    ...{ store, stalenessMs, environment: 'race', log: silentLog },
+    dataKey: '08'.repeat(32),
+    bytesMax: 16_000_000,
+    timeoutMs: 1000,
+  })
+
+/** Revisions that are asked for over REST: each node tells there of its commits. */
+export const overRest: Spread = async (nodes) => {
+  for (const { cache, changes } of nodes) joinRevisionLine(cache.line!, changes, silentLog)
+  return { stop: async () => {} }
 }
 
 const callingAs =

@@ -30,7 +30,7 @@ test('three nodes behind a front: what is taken away on one is denied on another
     const rounds = /^ +\d+ {2}allowed after +[\d.]+ ms {3}denied after +[\d.]+ ms$/gm
     await until(
       () => (printed().match(rounds) ?? []).length >= 2 || child.exitCode !== null,
-      25_000,
+      40_000,
     )
     expect(printed().match(rounds)?.length).toBeGreaterThanOrEqual(2)
     for (const name of ['node 1', 'node 2', 'node 3', 'front'])

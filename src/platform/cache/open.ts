@@ -17,6 +17,8 @@ export type OpenCacheOptions = {
   bytesMax: number
   /** Milliseconds a command of the store may take. Default 50. */
   timeoutMs?: number
+  /** How old answers may be (`STALENESS_MS`): a revision is told for half as long. */
+  stalenessMs?: number
   /** false on Workers, where what a request has begun ends with it. Default true. */
   sharesFlights?: boolean
   log: Log
@@ -47,7 +49,8 @@ export const openCache = async (options: OpenCacheOptions): Promise<OpenCache> =
     log,
     settings: { bytesMax, sharesFlights },
   })
-  const line = hasStore ? openRevisionLine({ store, environment }) : undefined
+  const keptMs = options.stalenessMs === undefined ? undefined : options.stalenessMs / 2
+  const line = hasStore ? openRevisionLine({ store, environment, keptMs }) : undefined
   return {
     caches,
     generations,

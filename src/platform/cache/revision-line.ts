@@ -128,11 +128,17 @@ export type Changes = {
 /**
  * Lets a node speak and listen on a line. What could not be told is found by the others when they next read the log of
  * changes, at their staleness bound at the latest; so it is said aloud, and not tried again.
+ * @param waitUntil on Workers: keeps what is told after an answer alive
  */
-export const joinRevisionLine = (line: RevisionLine, changes: Changes, log: Log): void => {
+export const joinRevisionLine = (
+  line: RevisionLine,
+  changes: Changes,
+  log: Log,
+  waitUntil: (telling: Promise<unknown>) => void = () => {},
+): void => {
   changes.onCommit((organizationId, revision) => {
     if (revision === null) return
-    line
+    const telling = line
       .publish(organizationId, revision)
       .catch((error: unknown) =>
         log.warn(
@@ -140,6 +146,7 @@ export const joinRevisionLine = (line: RevisionLine, changes: Changes, log: Log)
           'other nodes were not told of a change over Redis',
         ),
       )
+    waitUntil(telling)
   })
   if (line.canHear) line.hear({ heard: changes.heard, lost: changes.unsure, back: changes.unsure })
 }
