@@ -5,7 +5,7 @@ import { serve } from '@hono/node-server'
 import { getConnInfo } from '@hono/node-server/conninfo'
 import type { Context as HonoContext } from 'hono'
 import { parse as parseYaml } from 'yaml'
-import { adoptOutsideKey, createOperatorKey, hasOperator } from './api-keys/service.ts'
+import { adoptOutsideKey, createFirstOperatorKey } from './api-keys/service.ts'
 import { type AppOptions, createApp, SERVER } from './app.ts'
 import { hasDemo, seedDemo } from './demo.ts'
 import { createEngine } from './engine/engine.ts'
@@ -282,11 +282,13 @@ export const start = async (config: Config, part?: Part): Promise<Running> => {
     const counted = metering.start(database.sql)
     letGo.unshift(counted.stop)
     const server = await listen(fetch, config)
-    const needsKey = makesKey && !config.LATCHKEY_ADMIN_KEY && !(await hasOperator(context.sql))
-    const adminKey = needsKey
-      ? (await createOperatorKey(context, { name: 'first administrator', role: 'super_admin' }))
-          .token
-      : undefined
+    const first =
+      makesKey && !config.LATCHKEY_ADMIN_KEY
+        ? await createFirstOperatorKey(context, {
+            name: 'first administrator',
+            role: 'super_admin',
+          })
+        : undefined
     if (makesDemo && config.LATCHKEY_DEMO) await seedDemo(context)
     const { port } = server.address() as { port: number }
     const [version, demo] = [await readVersion(), await hasDemo(context)]
@@ -295,7 +297,7 @@ export const start = async (config: Config, part?: Part): Promise<Running> => {
       url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${port}`,
       version,
       database: database.kind,
-      adminKey,
+      adminKey: first?.token,
       demo,
       count: async () => {
         await assembled.measure()

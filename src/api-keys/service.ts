@@ -260,28 +260,43 @@ const actorOf = ({ id, organizationId, member, restricted }: Credential): Actor 
 type OperatorKey = { name: string; role: 'super_admin' | 'operator' | 'support' | 'moderator' }
 
 /** A new operator's key. Its token is answered once. */
-export const createOperatorKey = (context: Context, { name, role }: OperatorKey) =>
-  changePlatform(context, async (tx) => {
-    const id = newId('key')
-    const { token, secretHash } = await newToken(id)
-    await repository.insertApiKey(tx, {
-      id,
-      organizationId: null,
-      member: null,
-      restricted: true,
-      name,
-      secretHash,
-      createdBy: context.actor.subject,
-      expiresAt: null,
-    })
-    await giveOperatorRole(tx, context, id, role)
-    await recordChange(tx, context, {
-      event: 'api-key.created',
-      resource: `api-key:${id}`,
-      after: { id, name, role },
-    })
-    return { id, token }
+export const createOperatorKey = (context: Context, key: OperatorKey) =>
+  changePlatform(context, (tx) => insertOperatorKey(context, tx, key))
+
+/**
+ * The first operator's key; undefined where there is one. Nodes that start at the same moment make one together: changes of
+ * the platform follow each other.
+ */
+export const createFirstOperatorKey = (context: Context, key: OperatorKey) =>
+  changePlatform(context, async (tx) =>
+    (await repository.hasOperatorKey(tx)) ? undefined : insertOperatorKey(context, tx, key),
+  )
+
+const insertOperatorKey = async (
+  context: Context,
+  tx: Transaction,
+  { name, role }: OperatorKey,
+) => {
+  const id = newId('key')
+  const { token, secretHash } = await newToken(id)
+  await repository.insertApiKey(tx, {
+    id,
+    organizationId: null,
+    member: null,
+    restricted: true,
+    name,
+    secretHash,
+    createdBy: context.actor.subject,
+    expiresAt: null,
   })
+  await giveOperatorRole(tx, context, id, role)
+  await recordChange(tx, context, {
+    event: 'api-key.created',
+    resource: `api-key:${id}`,
+    after: { id, name, role },
+  })
+  return { id, token }
+}
 
 /** Makes the setting LATCHKEY_ADMIN_KEY the first administrator's key. */
 export const adoptOutsideKey = async (context: Context, token: string) => {
@@ -301,9 +316,6 @@ export const adoptOutsideKey = async (context: Context, token: string) => {
     })
   })
 }
-
-/** Whether anybody can administer this server yet. */
-export const hasOperator = (sql: Sql) => inPlatform(sql, repository.hasOperatorKey)
 
 const giveOperatorRole = (
   tx: Transaction,
