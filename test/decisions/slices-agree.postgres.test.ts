@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest'
 import { findDifference, startPair } from './slices-agree.ts'
 import type { Watching } from './watched-sql.ts'
 
-const RUNS = 20
+const RUNS = 12
 
 const drops: (() => Promise<void>)[] = []
 const started = async (plant?: Watching['plant']) => {

@@ -8,9 +8,9 @@ import { listening, overRedis, overRest, polling, type Spread, startNodes } from
 // Three nodes over one PostgreSQL, revokes that race with loads, and whatever carries the news cut at random: no allow after
 // the revoke whose token was shown, none after the bound. The long form has ten thousand rounds (npm run chaos).
 
-const ROUNDS = Number(process.env.LATCHKEY_FRESHNESS_ROUNDS ?? 300)
+const ROUNDS = Number(process.env.LATCHKEY_FRESHNESS_ROUNDS ?? 60)
 const BOUND_MS = 1000
-const LANES = 8
+const LANES = 6
 const LONG_MS = 1_200_000
 
 let running: Awaited<ReturnType<typeof startNodes>>

@@ -27,7 +27,7 @@ afterAll(async () => {
 })
 
 // A round takes a tenth of a second; the long form (npm run chaos) has forty of each.
-const ROUNDS = Number(process.env.LATCHKEY_RACE_ROUNDS ?? 10)
+const ROUNDS = Number(process.env.LATCHKEY_RACE_ROUNDS ?? 4)
 const as = (server: TestServer, name: string, what: string, body?: unknown) =>
   server.call(what, body, { key: tokens[name]! })
 

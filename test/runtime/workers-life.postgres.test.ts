@@ -92,6 +92,10 @@ const sumOf = async (url: string, metric: string) =>
     )?.[1],
   )
 
+/** What waits for long, in the long form only (npm run chaos). */
+const inLong: (name: string, work: () => Promise<void>) => void =
+  process.env.LATCHKEY_LONG === 'on' ? test : () => {}
+
 test('a worker that is killed under load comes back; the other’s connections notice nothing, no sum falls', async () => {
   const { served, url } = await serving()
   const [one, two] = [served.workers().get(1)!, served.workers().get(2)!]
@@ -151,13 +155,13 @@ test('SIGTERM lets requests in flight finish in all workers, and ends with 0', a
   for (const line of lines) line.close()
 })
 
-test('workers whose primary is killed end by themselves', async () => {
+inLong('workers whose primary is killed end by themselves', async () => {
   const { served } = await serving()
   served.child.kill('SIGKILL')
   await until(() => [...served.workers().values()].every((pid) => !isAlive(pid)), 20_000)
 })
 
-test('when no worker stays alive, it says so in one line and ends', async () => {
+inLong('when no worker stays alive, it says so in one line and ends', async () => {
   const served = serve({ LOG_LEVEL: 'info' })
   await served.url()
   const killed = new Set<number>()
@@ -198,7 +202,7 @@ test('a port that is taken ends the start with one line', async () => {
   taken.close()
 })
 
-test('auto is one process on embedded storage', async () => {
+inLong('auto is one process on embedded storage', async () => {
   const served = serve({ DATABASE_URL: '' }, ['--workers', 'auto'])
   await served.url()
   expect(served.workers().size).toBe(0)

@@ -12,6 +12,8 @@ export type CacheNodeOptions = {
   environment?: string
   keys?: CacheKeys
   timeoutMs?: number
+  /** Milliseconds the breaker stays open. Default: the product's. */
+  openMs?: number
   bytesMax?: number
   stalenessMs?: number
   sharesFlights?: boolean
@@ -31,7 +33,10 @@ export const startCacheNode = async (options: CacheNodeOptions) => {
     warn: say('warn'),
     error: say('error'),
   }
-  const store = guardStore(options.store, { log, timeoutMs, ...(now ? { now } : {}) })
+  const store = guardStore(options.store, {
+    ...{ log, timeoutMs, openMs: options.openMs },
+    ...(now ? { now } : {}),
+  })
   const generations = createGenerations({
     ...{ store, environment, log, stalenessMs: options.stalenessMs ?? 1000 },
     ...(now ? { now } : {}),

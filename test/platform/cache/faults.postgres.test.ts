@@ -30,7 +30,10 @@ beforeEach((context) => {
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 let environments = 0
 const open = async (kind: 'redis' | 'upstash' = 'redis', environment = `f${environments++}`) => {
-  const node = await startCacheNode({ store: servers.open(kind), environment, timeoutMs: 50 })
+  const node = await startCacheNode({
+    store: servers.open(kind),
+    ...{ environment, timeoutMs: 50, openMs: 3000 },
+  })
   await until(() =>
     node.store.ping().then(
       () => true,
