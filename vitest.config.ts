@@ -22,8 +22,9 @@ const onDatabase = (name: 'postgres' | 'embedded', other: string) => ({
 
 export default defineConfig({
   test: {
-    // An embedded database holds about half a gigabyte in each worker.
-    maxWorkers: Math.min(Math.max(availableParallelism(), 2), 4),
+    // One more than cores, because tests of servers that break wait much; an embedded database holds about half a gigabyte in
+    // each worker.
+    maxWorkers: Math.min(Math.max(availableParallelism() + 1, 2), 4),
     reporters: ['default', closingLine()],
     coverage: {
       provider: 'v8',
