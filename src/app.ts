@@ -244,7 +244,6 @@ export const createApp = (options: AppOptions) => {
     sql: sqlOf,
     access,
     outgoing,
-    caches: cache.caches,
     auditKey: options.auditKey,
     sealKey: options.sealKey,
     log,

@@ -79,10 +79,6 @@ export const createAccess = (
           ),
       }
     },
-    revisions: async (context) => {
-      const state = await policies.find(context.sql, context.organizationId)
-      return { revision: state?.revision ?? 0, platformRevision: state?.platform.revision ?? 0 }
-    },
     workspaceId: async (context, reference) =>
       (await policies.find(context.sql, context.organizationId))?.workspaces.get(reference)?.id,
     selfService,

@@ -8,8 +8,8 @@ export type Verified = { verifiedAtMs: number }
 
 /** What learns of newer revisions, for all that a node holds. */
 export type Freshness = {
-  /** Whether what is held (an organization, or only the platform) was found to be current recently enough. */
-  isFresh(held?: Verified): boolean
+  /** Whether what is held (an organization, or only the platform) was found to be current recently enough for this moment. */
+  isFresh(nowMs: number, held?: Verified): boolean
   /** Finds out what is newer, and marks it. @throws where that cannot be known: then nothing may be answered */
   ensure(sql: Sql, home?: string): Promise<void>
   /** Something may have been missed: the next answer finds out first. */
@@ -55,7 +55,7 @@ export const readingLog = ({ stalenessMs, now }: Options, marking: Marking): Fre
   }
 
   return {
-    isFresh: () => now() - checkedAtMs <= stalenessMs,
+    isFresh: (nowMs) => nowMs - checkedAtMs <= stalenessMs,
     // Callers that come meanwhile wait for the same answer.
     ensure: (sql) => {
       checking ??= read(sql).finally(() => {
@@ -90,7 +90,7 @@ export const askingStore = (
 ): Freshness => {
   const believedMs = stalenessMs / 2
   let platform: Verified = { verifiedAtMs: Number.NEGATIVE_INFINITY }
-  const isYoung = ({ verifiedAtMs }: Verified) => now() - verifiedAtMs <= believedMs
+  const isYoung = ({ verifiedAtMs }: Verified, nowMs: number) => nowMs - verifiedAtMs <= believedMs
 
   const ask = async (sql: Sql, home: string | undefined): Promise<(number | null)[]> => {
     const homes = home === undefined ? ['platform'] : ['platform', home]
@@ -105,7 +105,8 @@ export const askingStore = (
   }
 
   return {
-    isFresh: (held) => isYoung(platform) && (held === undefined || isYoung(held)),
+    isFresh: (nowMs, held) =>
+      isYoung(platform, nowMs) && (held === undefined || isYoung(held, nowMs)),
     ensure: async (sql, home) => {
       const startedAtMs = now()
       const [platformRevision, revision] = await ask(sql, home)

@@ -117,7 +117,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   }
 
   const currentPlatform = async (sql: Sql): Promise<PlatformState> => {
-    if (!freshness.isFresh()) await freshness.ensure(sql)
+    if (!freshness.isFresh(now())) await freshness.ensure(sql)
     // Loaded again as often as a change arrives while loading.
     while (!platform || platformStale) await loadPlatform(sql)
     return platform
@@ -188,8 +188,8 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     const state = states.peek(reference) ?? states.peek(idsBySlug.get(reference) ?? '')
     if (!state || !isCurrent(state) || (state.slug !== reference && state.id !== reference))
       return undefined
-    if (!freshness.isFresh(state)) return undefined
     const nowMs = now()
+    if (!freshness.isFresh(nowMs, state)) return undefined
     // Recency is kept to the second: to move an entry on every question touches its neighbours in memory, too.
     if (nowMs - state.askedAtMs > 1000) {
       state.askedAtMs = nowMs
@@ -211,7 +211,7 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   ): Promise<OrganizationState | undefined> => {
     let id = idsBySlug.get(reference) ?? (states.has(reference) ? reference : undefined)
     const held = id === undefined ? undefined : states.peek(id)
-    if (!freshness.isFresh(held)) await freshness.ensure(sql, held?.id)
+    if (!freshness.isFresh(now(), held)) await freshness.ensure(sql, held?.id)
     if (id === undefined && !v.is(Reference, reference)) return undefined
     await demand(sql, id ?? reference, consistency)
     // What does not fit into memory is answered from where it was read.
@@ -313,7 +313,8 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     asked: createAsked(),
     peek,
     /** The platform's policy if it can be answered from at once. */
-    peekPlatform: () => (platform && !platformStale && freshness.isFresh() ? platform : undefined),
+    peekPlatform: () =>
+      platform && !platformStale && freshness.isFresh(now()) ? platform : undefined,
     find,
     findLocked,
     currentPlatform,

@@ -1,4 +1,3 @@
-import type { Caches } from './cache/tiered-cache.ts'
 import type { MacKey } from './crypto/mac.ts'
 import type { SealKey } from './crypto/seal.ts'
 import type { Sql, Transaction } from './db/connect.ts'
@@ -77,8 +76,6 @@ export type Access = {
   knows(context: Context, organizationId: string): Promise<boolean>
   /** What the actor holds itself, at the revision the transaction sees. Asked before anything is changed. */
   ceiling(context: Context, tx: Transaction): Promise<Ceiling>
-  /** Which revisions of the organization and of the platform are current, as far as this node knows. */
-  revisions(context: Context): Promise<{ revision: number; platformRevision: number }>
   /** The id of a workspace by id or slug; undefined where the organization has none such. */
   workspaceId(context: Context, reference: string): Promise<string | undefined>
   /** Whether any person may create an organization. */
@@ -121,8 +118,6 @@ export type Context = {
   readonly log: Log
   readonly access: Access
   readonly outgoing: Outgoing
-  /** What is kept of costly answers; left out where nothing is, as in a job. */
-  readonly caches?: Caches | undefined
   readonly auditKey: MacKey
   /** Encrypts secrets that must be read again. */
   readonly sealKey: SealKey

@@ -1,6 +1,5 @@
 import type { Context as HonoContext, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
-import type { Caches } from '../cache/tiered-cache.ts'
 import type { Access, Actor, Context, Outgoing } from '../context.ts'
 import { sha256 } from '../crypto/hash.ts'
 import type { MacKey } from '../crypto/mac.ts'
@@ -20,7 +19,6 @@ export type GateOptions = {
   sql: (c: HonoContext) => Sql
   access: Access
   outgoing: Outgoing
-  caches: Caches
   auditKey: MacKey
   sealKey: SealKey
   log: Log
@@ -89,7 +87,6 @@ export const createGate = (options: GateOptions) => {
       log: options.log,
       access: options.access,
       outgoing: options.outgoing,
-      caches: options.caches,
       auditKey: options.auditKey,
       sealKey: options.sealKey,
       actor,
