@@ -81,11 +81,11 @@ describe.each(['redis', 'upstash'] as const)('over %s', (kind) => {
       }
       expect(first.tookMs).toBeGreaterThan(45)
       // How much exactly is the bench's to say; a driver alone would wait for seconds.
-      expect(first.tookMs - lateMs).toBeLessThan(1000)
+      expect(first.tookMs - lateMs).toBeLessThan(200)
       later.sort((a, b) => a - b)
       expect(later[100]).toBeLessThan(45)
       // None of them waited for the store.
-      expect(later.filter((ms) => ms > 45).length).toBeLessThanOrEqual(20)
+      expect(later.filter((ms) => ms > 45).length).toBeLessThanOrEqual(3)
       expect(node.store.breaker.report()).toMatchObject({ state: 'open' })
       expect(node.caches.health()).toMatchObject({ isDegraded: true })
       // What takes something away is never quiet about it.
@@ -107,7 +107,7 @@ describe.each(['redis', 'upstash'] as const)('over %s', (kind) => {
     await sleep(50)
     const times: number[] = []
     for (let turn = 0; turn < 50; turn++) times.push((await askAnew(here)).tookMs)
-    expect(times.filter((ms) => ms > 45).length).toBeLessThanOrEqual(15)
+    expect(times.filter((ms) => ms > 45).length).toBeLessThanOrEqual(5)
     await restarting
     // By itself: the breaker may be open for ten seconds.
     await until(async () => (await shared(here, there)) === 'remote', 25_000)
