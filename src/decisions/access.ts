@@ -7,6 +7,7 @@ import {
   type Held,
   parseRevisionToken,
 } from '../platform/context.ts'
+import { refuseInsideChange } from '../platform/db/transaction.ts'
 import { type Ask, decide, decideBeforeLines, questionOf, splitPermission } from './decide.ts'
 import { createLacking } from './lacking.ts'
 import type { OrganizationState, PlatformState, Policies } from './policies.ts'
@@ -27,10 +28,15 @@ export const createAccess = (
 ): Access => {
   const { engine } = policies
   const lacking = createLacking()
+  const find = (context: Context, organizationId: string, wanted?: Keys) => {
+    refuseInsideChange(context)
+    return policies.find(context.sql, organizationId, 'minimize_latency', wanted)
+  }
   const findFor = (context: Context, organizationId: string) =>
-    policies.find(context.sql, organizationId, 'minimize_latency', wantedBy(context.actor))
+    find(context, organizationId, wantedBy(context.actor))
   return {
     permits: async (context, permission, { organizationId, workspaceId = null }) => {
+      refuseInsideChange(context)
       const nowMs = context.now().getTime()
       if (organizationId === null) {
         const platform = await policies.currentPlatform(context.sql)
@@ -48,13 +54,13 @@ export const createAccess = (
       return holds(engine, state, context.actor, held, nowMs)
     },
     keptOut: async (context, organizationId, { sparesOperators } = { sparesOperators: true }) => {
-      const state = await policies.find(context.sql, organizationId)
+      const state = await find(context, organizationId)
       if (!state || (sparesOperators && isOfPlatform(engine, state, context.actor)))
         return undefined
       return keptOutBy(state.security, context, context.now().getTime())
     },
     isClosed: async (context, organizationId) => {
-      const state = await policies.find(context.sql, organizationId)
+      const state = await find(context, organizationId)
       return state !== undefined && isClosed(state)
     },
     knows: async (context, organizationId) => {
@@ -80,7 +86,7 @@ export const createAccess = (
       }
     },
     workspaceId: async (context, reference) =>
-      (await policies.find(context.sql, context.organizationId))?.workspaces.get(reference)?.id,
+      (await find(context, context.organizationId))?.workspaces.get(reference)?.id,
     selfService,
     defaultPlan,
     changed: (home, token) => {

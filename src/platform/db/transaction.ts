@@ -122,6 +122,30 @@ export const noteInOrganization = async <Result>(
   return result
 }
 
+/** The requests whose change is being made: they hold a connection, on embedded storage the only one. */
+const changing = new WeakSet<object>()
+
+const whileChanging = async <Result>(
+  context: Context,
+  work: () => Promise<Result>,
+): Promise<Result> => {
+  changing.add(context)
+  try {
+    return await work()
+  } finally {
+    changing.delete(context)
+  }
+}
+
+/**
+ * Asked by what may read over another connection. Inside a change that would wait for itself wherever there is one connection
+ * only, and only when what is known must be brought up to date: so it fails always.
+ * @throws Error when a change of this request is being made
+ */
+export const refuseInsideChange = (context: object) => {
+  if (changing.has(context)) throw new Error('this must be asked before the change begins')
+}
+
 export type ChangeOptions = {
   /** The states of an organization in which this change is allowed. Default: active only. */
   allowedWhile?: readonly string[]
@@ -150,7 +174,9 @@ export const changeOrganization = async <Result>(
         )
         if (status !== 'read_only' || !options.shrinks || !(await mayShrink(context, tx)))
           refuseState(status, options.allowedWhile ?? ['active'])
-        const result = await answeringOnce(context, tx, () => work(tx, organizationId), options)
+        const result = await whileChanging(context, () =>
+          answeringOnce(context, tx, () => work(tx, organizationId), options),
+        )
         return { result, queues: queuesOf(tx) }
       }) as Promise<{ result: Result; queues: QueueName[] }>,
     // Brings the policy up to date: an attempt may have failed because the platform changed elsewhere.
@@ -181,7 +207,9 @@ export const countInOrganization = <Result>(
           { status: string }[]
         >`select status from organizations where id = ${organizationId}`
         refuseState(row?.status, allowedWhile)
-        return answeringOnce(context, tx, () => work(tx, organizationId), options)
+        return whileChanging(context, () =>
+          answeringOnce(context, tx, () => work(tx, organizationId), options),
+        )
       }) as Promise<Result>,
     ),
   )
@@ -202,7 +230,9 @@ export const changePlatform = async <Result>(
         // The platform's row can be locked by its owner only; an advisory lock of the transaction is the same mutex.
         await tx`select set_config('role', 'latchkey_platform', true),
           set_config('latchkey.actor', ${actor.subject}, true), pg_advisory_xact_lock(7265726002)`
-        const result = await answeringOnce(context, tx, () => work(tx), options)
+        const result = await whileChanging(context, () =>
+          answeringOnce(context, tx, () => work(tx), options),
+        )
         return { result, queues: queuesOf(tx) }
       }) as Promise<{ result: Result; queues: QueueName[] }>,
   )
