@@ -69,6 +69,7 @@ import { resourceRoutes } from './resources/routes.ts'
 import { resourceViolations } from './resources/service.ts'
 import { roleRoutes } from './roles/routes.ts'
 import { roleViolations } from './roles/service.ts'
+import { scenarioRoutes } from './scenarios/routes.ts'
 import { searchRoutes } from './search/routes.ts'
 import { securityRoutes, settingsRoutes, workspaceSettingsRoutes } from './settings/routes.ts'
 import { settingsViolations } from './settings/service.ts'
@@ -391,6 +392,7 @@ const managementRoutes = (
     .route('/', workspaceRoutes)
     .route('/analytics', workspaceAnalyticsRoutes)
     .route('/settings', workspaceSettingsRoutes)
+    .route('/scenarios', scenarioRoutes)
     .route('/invitations', workspaceInvitationRoutes)
   const organization = router()
     .use('*', gate.organization)

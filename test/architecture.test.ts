@@ -34,8 +34,12 @@ const ORDER = [
   ...['imports', 'authzen'],
   ...[
     'invitations',
+    'scenarios',
     'templates',
-    'marketplace',
+    'moderation',
+    'orders',
+    'installations',
+    'catalog',
     'findings',
     'compliance',
     'cache',

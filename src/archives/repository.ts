@@ -21,6 +21,7 @@ export const TABLES: readonly ArchivedTable[] = [
   { name: 'role_permissions', owner: 'role_home' },
   { name: 'role_inherits', owner: 'role_home' },
   { name: 'resources', owner: 'organization_id' },
+  { name: 'scenarios', owner: 'organization_id' },
   { name: 'api_keys', owner: 'organization_id', without: ['secret_hash', 'previous_secret_hash'] },
   { name: 'grants', owner: 'organization_id' },
   { name: 'ownership_offers', owner: 'organization_id' },

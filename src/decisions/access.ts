@@ -32,10 +32,10 @@ export const createAccess = (
     refuseInsideChange(context)
     return policies.find(context.sql, organizationId, 'minimize_latency', wanted)
   }
-  const findFor = (context: Context, organizationId: string) =>
-    find(context, organizationId, wantedBy(context.actor))
+  const findFor = (context: Context, organizationId: string, resources?: string[]) =>
+    find(context, organizationId, wantedBy(context.actor, resources))
   return {
-    permits: async (context, permission, { organizationId, workspaceId = null }) => {
+    permits: async (context, permission, { organizationId, workspaceId = null, resource }) => {
       refuseInsideChange(context)
       const nowMs = context.now().getTime()
       if (organizationId === null) {
@@ -44,9 +44,10 @@ export const createAccess = (
           holdsOnPlatform(engine, platform, subject, permission, nowMs),
         )
       }
-      const state = await findFor(context, organizationId)
+      const wanted = resource && [`${resource.type}:${resource.id}`]
+      const state = await findFor(context, organizationId, wanted)
       if (!state) return false
-      const held = { permission, place: { organizationId, workspaceId } }
+      const held = { permission, place: { organizationId, workspaceId }, resource: resource ?? null }
       if (keptOutBy(state.security, context, nowMs))
         return isOperatorWith(engine, state, context.actor, permission, nowMs)
       if (isClosed(state) && isOwner(state, context.actor) && isOpenToOwners(permission))

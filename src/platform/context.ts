@@ -31,11 +31,14 @@ export type Session = {
 /** Where a permission is asked. */
 export type Place = { readonly organizationId: string | null; readonly workspaceId?: string | null }
 
+/** A resource as grants and decisions name it. */
+export type NamedResource = { readonly type: string; readonly id: string }
+
 /** One permission with the place, and the resource if it is about one only. */
 export type Held = {
   readonly permission: string
   readonly place: Place
-  readonly resource?: { readonly type: string; readonly id: string } | null
+  readonly resource?: NamedResource | null
   /**
    * The condition it is given under, null for none: who holds it under a condition may give it under the same one only.
    * Left out, what the actor may do at this moment counts.
@@ -58,8 +61,15 @@ export type Ceiling = {
  * Every method answers for the policy as it is committed, or fails; none answers from a doubtful copy.
  */
 export type Access = {
-  /** Whether the actor holds a permission; read with the service's own bounded staleness. */
-  permits(context: Context, permission: string, place: Place): Promise<boolean>
+  /**
+   * Whether the actor holds a permission, on one resource if one is named (which stands where it is registered); read with the
+   * service's own bounded staleness.
+   */
+  permits(
+    context: Context,
+    permission: string,
+    place: Place & { readonly resource?: NamedResource | undefined },
+  ): Promise<boolean>
   /** Whether the organization is suspended or about to be deleted, so that all its own people and keys are refused. */
   isClosed(context: Context, organizationId: string): Promise<boolean>
   /**

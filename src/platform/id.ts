@@ -14,6 +14,16 @@ export type IdPrefix =
   | 'dlv'
   | 'inv'
   | 'rsv'
+  | 'scn'
+  | 'tpl'
+  | 'ver'
+  | 'cas'
+  | 'rmv'
+  | 'adv'
+  | 'prc'
+  | 'ord'
+  | 'ent'
+  | 'ins'
 
 /** A new TypeID: prefixed, sortable by time of making, URL-safe (`grt_01h…`). */
 export const newId = (prefix: IdPrefix): string => typeidUnboxed(prefix)

@@ -17,7 +17,7 @@ export const EVENTS = [
   ...['ownership-offer.accepted', 'ownership-offer.declined', 'ownership-offer.withdrawn'],
   ...['ownership-offer.expired', 'domain.created', 'domain.updated', 'domain.verified'],
   ...['domain.lapsed', 'domain.joined', 'domain.deleted'],
-  ...['workspace-settings.updated'],
+  ...['workspace-settings.updated', 'scenario.created', 'scenario.updated', 'scenario.deleted'],
   ...['webhook.replayed', 'webhook.disabled', 'organization.plan-changed'],
   ...['organization.limits-changed', 'organization.archived'],
 ]

@@ -35,6 +35,7 @@ const OWNED: Record<string, string> = {
   usage_points: 'organization_id',
   ownership_offers: 'organization_id',
   organization_domains: 'organization_id',
+  scenarios: 'organization_id',
 }
 /** What everybody may read: what all organizations share. */
 const CATALOG = ['meters', 'permissions', 'plan_limits', 'plans', 'platform', 'resource_types']

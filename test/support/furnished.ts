@@ -19,6 +19,8 @@ export const furnish = async (server: TestServer) => {
   await make(`PUT ${path}/roles/lead`, { permissions: ['scenario:update'], inherits: ['base'] })
   const workspace = await make(`POST ${path}/workspaces`, { name: 'Lab', slug: 'lab' })
   await make(`PUT ${path}/resources/scenario/1`, { workspace: 'lab' })
+  const scenario = { name: 'Greet', definition: { nodes: [] } }
+  await make(`POST ${path}/workspaces/lab/scenarios`, scenario)
   const key = await make(`POST ${path}/api-keys`, { name: 'ci', roles: ['viewer'] })
   const idempotencyKey = { 'idempotency-key': organization.id }
   const grant = await make(

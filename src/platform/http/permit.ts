@@ -50,6 +50,29 @@ const holdsEither = async (context: Context, permissions: readonly string[], pla
   return false
 }
 
+/**
+ * Names the permission a route needs on the one resource its path names: whoever may not even read that is told that there is
+ * none, others what they are missing.
+ * @param param the path's parameter that holds the resource's id
+ */
+export const permitOn = (
+  type: string,
+  param: string,
+  permission: string,
+): MiddlewareHandler<Env> => {
+  const middleware: MiddlewareHandler<Env> = async (c, next) => {
+    const { context } = c.var
+    const resource = { type, id: c.req.param(param) ?? '' }
+    const place = { organizationId: context.organizationId, workspaceId: workspaceOf(c), resource }
+    if (!(await context.access.permits(context, permission, place)))
+      throw (await context.access.permits(context, `${type}:read`, place))
+        ? await refusalOf(context, [permission], place)
+        : new Problem('not-found', `${type}-not-found`, `There is no such ${type}.`)
+    await next()
+  }
+  return documented(middleware, { 'x-permission': permission, 'x-permission-asked-at': type })
+}
+
 /** A route that needs no permission, with the reason: it concerns the caller only, or a token says enough. */
 export const permitEveryone = (reason: string): MiddlewareHandler<Env> =>
   documented<MiddlewareHandler<Env>>(async (_c, next) => next(), { 'x-no-permission': reason })
