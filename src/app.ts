@@ -114,6 +114,8 @@ export type AppOptions = {
   send?: Send
   /** The other end of a request's connection; without it no address is known, and allow lists let nobody in. */
   peerAddress?: (c: HonoContext) => string | undefined
+  /** Where a runtime ends with a request what it has begun: what keeps that alive. */
+  waitUntil?: (c: HonoContext) => (promise: Promise<unknown>) => void
   /** Proxies whose word on the client's address counts. */
   trustedProxies?: readonly AddressRange[] | undefined
   /** Looks up TXT records. Default: over HTTPS, as runtimes without DNS need it. */
@@ -245,12 +247,14 @@ export const createApp = (options: AppOptions) => {
     sql: sqlOf,
     access,
     outgoing,
+    caches: cache.caches,
     auditKey: options.auditKey,
     sealKey: options.sealKey,
     log,
     now,
     nowMs,
     addressOf: addressOf(options),
+    waitUntil: options.waitUntil,
     quotas: options.quotas,
     identify: identifierOf(policies, options),
     organizationId: async (context, reference) => (await policies.find(context.sql, reference))?.id,

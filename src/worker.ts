@@ -102,6 +102,7 @@ const open = async (environment: WorkerEnvironment) => {
     webhookPrivateAddresses: config.WEBHOOK_PRIVATE_ADDRESSES,
     // Cloudflare writes this header itself, over whatever a client sent.
     peerAddress: (c) => c.req.header('cf-connecting-ip'),
+    waitUntil: (c) => (promise) => c.executionCtx.waitUntil(promise),
     trustedProxies: config.TRUSTED_PROXIES,
     storedOnlyAttributes: config.STORED_ONLY_ATTRIBUTES,
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,

@@ -47,7 +47,11 @@ export const createAccess = (
       const wanted = resource && [`${resource.type}:${resource.id}`]
       const state = await findFor(context, organizationId, wanted)
       if (!state) return false
-      const held = { permission, place: { organizationId, workspaceId }, resource: resource ?? null }
+      const held = {
+        permission,
+        place: { organizationId, workspaceId },
+        resource: resource ?? null,
+      }
       if (keptOutBy(state.security, context, nowMs))
         return isOperatorWith(engine, state, context.actor, permission, nowMs)
       if (isClosed(state) && isOwner(state, context.actor) && isOpenToOwners(permission))

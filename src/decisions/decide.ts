@@ -1,6 +1,7 @@
 import { environmentOf } from '../engine/condition.ts'
 import type { Engine, Outcome } from '../engine/engine.ts'
 import type { Question } from '../engine/line.ts'
+import { type Lasting, watched } from './lasting.ts'
 import type { OrganizationState } from './policies.ts'
 import { reasonOf } from './reason.ts'
 
@@ -39,6 +40,8 @@ export type Ask = {
   readonly subjectProperties?: Attributes | undefined
   readonly resourceProperties?: Attributes | undefined
   readonly actionProperties?: Attributes | undefined
+  /** Where it is noted how long the answer lasts. */
+  readonly lasting?: Lasting | undefined
 }
 
 const refused = (code: DecisionCode, reason: string): Decision => ({ allowed: false, code, reason })
@@ -87,9 +90,10 @@ export const decide = (
 export const decideBeforeLines = (
   engine: Engine,
   state: OrganizationState,
-  { subject, permission, resourceId, resourceKey }: Ask,
+  ask: Ask,
   nowMs: number,
 ): Decision | undefined => {
+  const { subject, permission, resourceId, resourceKey } = ask
   if (state.status === 'suspended' || state.status === 'pending_deletion')
     return ORGANIZATION_SUSPENDED
   if (subject.startsWith('team:') || subject.startsWith('role:')) return NEVER_ASKS
@@ -99,7 +103,10 @@ export const decideBeforeLines = (
       return NOT_A_MEMBER
   } else {
     if (member.status === 'suspended') return MEMBER_SUSPENDED
-    if (member.expiresAtMs !== null && member.expiresAtMs <= nowMs) return NOT_A_MEMBER
+    if (member.expiresAtMs !== null) {
+      if (member.expiresAtMs <= nowMs) return NOT_A_MEMBER
+      if (ask.lasting) ask.lasting.untilMs = Math.min(ask.lasting.untilMs, member.expiresAtMs)
+    }
   }
   if (resourceId === null) return undefined
   const { type } = splitPermission(permission)
@@ -154,7 +161,7 @@ const environment = (
   const colon = ask.subject.indexOf(':')
   const resource =
     ask.resourceId === null ? undefined : state.resources.get(`${type}:${ask.resourceId}`)
-  return environmentOf({
+  const said = environmentOf({
     subject: {
       type: ask.subject.slice(0, colon),
       id: ask.subject.slice(colon + 1),
@@ -171,6 +178,7 @@ const environment = (
     context: ask.context,
     now: new Date(nowMs),
   })
+  return ask.lasting ? watched(said, ask.lasting) : said
 }
 
 const merged = (stored: Attributes | null | undefined, said: Attributes | undefined) =>

@@ -13,6 +13,7 @@ import {
 } from './access.ts'
 import { type Ask, type Decision, decide, decideBeforeLines, questionOf } from './decide.ts'
 import type { Wanted } from './held.ts'
+import type { Lasting } from './lasting.ts'
 import {
   type Consistency,
   createPolicies,
@@ -29,6 +30,7 @@ import { traceOf } from './trace.ts'
 export type { Ask, Decision } from './decide.ts'
 export { refuseRepeated } from './defaults.ts'
 export type { Wanted } from './held.ts'
+export { createLasting, type Lasting } from './lasting.ts'
 export type { OrganizationState, Policies } from './policies.ts'
 export { keptOutBy, securityOf } from './security.ts'
 
@@ -196,16 +198,16 @@ const elsewhere = (engine: Engine, state: OrganizationState, ask: Ask, nowMs: nu
 const NO_KEY = { apiKeyId: null, organizationId: null, restrictedTo: null }
 
 /**
- * Decides one question of a list, wherever the subject is. Not counted: who asks for a list has asked once, not once for
- * everybody who could be on it.
+ * Decides one question of a list, wherever the subject is, and notes how long the answer lasts. Not counted: who asks for a
+ * list has asked once, not once for everybody who could be on it.
  * @throws Problem 422 for names that do not exist
  */
 export const decideForList = (
   { engine }: Policies,
   state: OrganizationState,
   input: Omit<BatchCheck, 'organization'>,
-  nowMs: number,
-): Decision => decide(engine, state, askOf(state, input), nowMs)
+  { nowMs, lasting }: { nowMs: number; lasting?: Lasting },
+): Decision => decide(engine, state, { ...askOf(state, input), lasting }, nowMs)
 
 /** Answers one question, its organization open to the caller. @throws Problem 422 for names that do not exist */
 export const answerTo = (

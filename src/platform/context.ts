@@ -1,3 +1,4 @@
+import type { Caches } from './cache/tiered-cache.ts'
 import type { MacKey } from './crypto/mac.ts'
 import type { SealKey } from './crypto/seal.ts'
 import type { Sql, Transaction } from './db/connect.ts'
@@ -128,6 +129,8 @@ export type Context = {
   readonly log: Log
   readonly access: Access
   readonly outgoing: Outgoing
+  /** What is kept of costly answers; left out where nothing is, as in a job. */
+  readonly caches?: Caches | undefined
   readonly auditKey: MacKey
   /** Encrypts secrets that must be read again. */
   readonly sealKey: SealKey
@@ -138,6 +141,8 @@ export type Context = {
   readonly now: () => Date
   /** Where the caller is; answers undefined where that cannot be known. Left out where nobody calls, as in a job. */
   readonly address?: (() => string | undefined) | undefined
+  /** Keeps what is done behind the answer alive, where a runtime ends it with the request. */
+  readonly waitUntil?: ((promise: Promise<unknown>) => void) | undefined
   /** What `If-Match` named; undefined without the header. */
   readonly ifMatch?: number | undefined
   /** What `Idempotency-Key` named, with a hash of the request it came with. */

@@ -9,9 +9,17 @@ import {
   requireHeld,
 } from '../decisions/ceiling.ts'
 import { getScopes } from '../permissions/service.ts'
+import { remembered } from '../platform/cache/remembered.ts'
 import type { Context } from '../platform/context.ts'
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
-import { changeOrganization, changePlatform, inOrganization } from '../platform/db/transaction.ts'
+import { beforeDeadline } from '../platform/db/deadline.ts'
+import { findRevisions } from '../platform/db/revisions.ts'
+import {
+  changeOrganization,
+  changePlatform,
+  inOrganization,
+  inOrganizationSnapshot,
+} from '../platform/db/transaction.ts'
 import type { Violations } from '../platform/db/violation.ts'
 import { didYouMean } from '../platform/nearest.ts'
 import { positionOf, toPage } from '../platform/page.ts'
@@ -93,21 +101,53 @@ export const getRole = (context: Context, { name }: { name: string }) =>
     withoutHome(await requireRole(tx, organizationId, name)),
   )
 
-/** What two roles give, side by side, with all they inherit. */
-export const compareRoles = (
+/**
+ * What two roles give, side by side, with all they inherit. Nothing else of them is in it: a description raises no revision,
+ * so it would not be known when that is out of date.
+ */
+export const compareRoles = async (
   context: Context,
   { name, other }: TwoRoles,
-): Promise<RoleComparison> =>
-  inOrganization(context, async (tx, organizationId) => {
-    const [left, right] = [
-      await givenBy(tx, organizationId, name),
-      await givenBy(tx, organizationId, other),
-    ]
-    const onlyLeft = [...left].filter(([key]) => !right.has(key)).map(([, each]) => each)
-    const onlyRight = [...right].filter(([key]) => !left.has(key)).map(([, each]) => each)
-    const both = [...left].filter(([key]) => right.has(key)).map(([, each]) => each)
-    return { onlyLeft, onlyRight, both, relation: relationOf(onlyLeft.length, onlyRight.length) }
-  })
+): Promise<RoleComparison> => {
+  const about = { ...(await revisionsNow(context)), key: JSON.stringify(['compare', name, other]) }
+  const { value } = await remembered(context, 'role', about, () =>
+    beforeDeadline(
+      inOrganizationSnapshot(context, async (tx, organizationId) => {
+        const [at, value] = await Promise.all([
+          revisionsNow({ sql: tx, organizationId }),
+          readAndCompare(tx, organizationId, { name, other }),
+        ])
+        return { value, ...at }
+      }),
+    ),
+  )
+  return value
+}
+
+/** Asked of the database, so that who has just edited a role on another node sees it here. */
+const revisionsNow = async ({
+  sql,
+  organizationId,
+}: {
+  sql: Queryable
+  organizationId: string
+}) => {
+  const { revision, platformRevision } = await beforeDeadline(findRevisions(sql, organizationId))
+  return { revision: revision ?? 0, platformRevision }
+}
+
+const readAndCompare = async (
+  tx: Queryable,
+  organizationId: string,
+  { name, other }: TwoRoles,
+): Promise<RoleComparison> => {
+  const left = await givenBy(tx, organizationId, name)
+  const right = await givenBy(tx, organizationId, other)
+  const onlyLeft = [...left].filter(([key]) => !right.has(key)).map(([, each]) => each)
+  const onlyRight = [...right].filter(([key]) => !left.has(key)).map(([, each]) => each)
+  const both = [...left].filter(([key]) => right.has(key)).map(([, each]) => each)
+  return { onlyLeft, onlyRight, both, relation: relationOf(onlyLeft.length, onlyRight.length) }
+}
 
 const relationOf = (onlyLeft: number, onlyRight: number): RoleComparison['relation'] =>
   onlyLeft === 0

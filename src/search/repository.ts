@@ -36,3 +36,24 @@ export const findResources = async (
     order by id limit ${limit}`
   return rows.map(({ id }) => id)
 }
+
+/** Where the organization and the platform stand, and when the next of the grants that count in it ends, within a span. */
+export const findNextEnd = async (
+  tx: Queryable,
+  {
+    organizationId,
+    afterMs,
+    untilMs,
+  }: { organizationId: string; afterMs: number; untilMs: number },
+) => {
+  const [row] = await tx<
+    { revision: number | null; platformRevision: number; endsAtMs: number | null }[]
+  >`
+    select o.revision, p.revision as platform_revision, (
+      select min(extract(epoch from g.expires_at) * 1000)::float8 from grants g
+      where (g.organization_id = ${organizationId} or g.organization_id is null)
+        and g.expires_at > to_timestamp(${afterMs}::float8 / 1000)
+        and g.expires_at <= to_timestamp(${untilMs}::float8 / 1000)) as ends_at_ms
+    from platform p left join organizations o on o.id = ${organizationId}`
+  return row!
+}

@@ -12,6 +12,7 @@ import type { Context } from '../platform/context.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import { cursorAt, positionOf, toPage } from '../platform/page.ts'
 import { Problem } from '../platform/problem.ts'
+import { keptAt } from './kept.ts'
 import * as repository from './repository.ts'
 import type { SearchPermissions, SearchResources, SearchSubjects } from './schema.ts'
 
@@ -30,11 +31,13 @@ const walk = async (
   source: Source,
   ask: (key: string) => Decision,
   { limit, cursor }: { limit: number; cursor?: string | undefined },
+  signal?: AbortSignal,
 ) => {
   const found: Found[] = []
   let [after, asked] = [positionOf(cursor), 0]
   for (;;) {
     const candidates = await source(after, READ_MAX)
+    signal?.throwIfAborted()
     for (const key of candidates) {
       after = key
       asked++
@@ -67,13 +70,25 @@ const policyFor = (
         wanted: wantedBy(context, asked),
       })
 
+/** The same policy with everybody who may be on a list. */
+const withEverybody = async (policies: Policies, context: Context, state: OrganizationState) =>
+  state.slice === null
+    ? state
+    : findState(policies, context, state.id, {
+        consistency: { atLeast: state.token },
+        wanted: 'everything',
+      })
+
 type At = Pick<BatchCheck, 'workspace' | 'resource'>
 const placed = ({ workspace, resource }: At): At => ({
   ...(workspace ? { workspace } : {}),
   ...(resource ? { resource } : {}),
 })
 
-/** What may this subject do here? Each permission with the reason why it is allowed. */
+/**
+ * What may this subject do here? Each permission with the reason why it is allowed. Not kept: all it needs is in memory, and
+ * making sure that a page may be kept would take longer than the page.
+ */
 export const searchPermissions = async (
   policies: Policies,
   context: Context,
@@ -87,7 +102,7 @@ export const searchPermissions = async (
     .sort()
   const source: Source = async (after, most) => keys.filter((key) => key > after).slice(0, most)
   const ask = (permission: string) =>
-    decideForList(policies, state, { ...placed(place), subject, permission }, nowMs)
+    decideForList(policies, state, { ...placed(place), subject, permission }, { nowMs })
   const page = await walk(source, ask, { limit, cursor })
   const items = page.items.map(({ key, ...why }) => ({ permission: key, ...why }))
   return { ...page, items, revision: state.token }
@@ -97,57 +112,55 @@ export const searchPermissions = async (
 export const searchSubjects = async (
   policies: Policies,
   context: Context,
-  { permission, limit, cursor, ...place }: SearchSubjects,
+  input: SearchSubjects,
 ) => {
-  // Whoever may be on the list is asked about.
-  const state = await stateOf(policies, context, 'everything')
-  const nowMs = context.now().getTime()
-  const { organizationId } = context
-  const source: Source = (after, most) =>
-    inPlatform(context.sql, (tx) =>
-      repository.findCandidates(tx, { organizationId, after, limit: most }),
-    )
-  const ask = (subject: string) =>
-    decideForList(policies, state, { ...placed(place), subject, permission }, nowMs)
-  const page = await walk(source, ask, { limit, cursor })
-  const items = page.items.map(({ key, ...why }) => ({ subject: key, ...why }))
-  return { ...page, items, revision: state.token }
+  const { permission, limit, cursor, ...place } = input
+  const known = await stateOf(policies, context, wantedBy(context))
+  return keptAt(context, known, ['subjects', input], async (about) => {
+    const { organizationId } = context
+    const state = await withEverybody(policies, context, known)
+    const source: Source = (after, most) =>
+      inPlatform(context.sql, (tx) =>
+        repository.findCandidates(tx, { organizationId, after, limit: most }),
+      )
+    const ask = (subject: string) =>
+      decideForList(policies, state, { ...placed(place), subject, permission }, about)
+    const page = await walk(source, ask, { limit, cursor }, about.signal)
+    return { ...page, items: page.items.map(({ key, ...why }) => ({ subject: key, ...why })) }
+  })
 }
 
 /** On which resources of the permission's type may this subject do this? Registered ones, and those with a grant. */
 export const searchResources = async (
   policies: Policies,
   context: Context,
-  { subject, permission, type: named, limit, cursor, workspace }: SearchResources,
+  input: SearchResources,
 ) => {
-  let state = await stateOf(policies, context, wantedBy(context, [{ subject }]))
-  const nowMs = context.now().getTime()
+  const { subject, permission, type: named, limit, cursor, workspace } = input
   const type = permission.slice(0, permission.indexOf(':'))
+  const known = await stateOf(policies, context, wantedBy(context, [{ subject }]))
   if (named !== undefined && named !== type)
     throw new Problem('unprocessable', 'type-differs', 'The permission is about another type.', {
       errors: [{ pointer: '/type', detail: `must be ${type}, or left out` }],
     })
-  const { organizationId } = context
-  const source: Source = async (after, most) => {
-    const ids = await inPlatform(context.sql, (tx) =>
-      repository.findResources(tx, { organizationId, type, after, limit: most }),
-    )
-    const asked = ids.map((id) => ({ subject, resource: `${type}:${id}` }))
-    state = await policyFor(policies, context, { state, asked })
-    return ids
-  }
-  const ask = (id: string) =>
-    decideForList(
-      policies,
-      state,
-      {
-        ...placed({ workspace, resource: `${type}:${id}` }),
-        subject,
-        permission,
-      },
-      nowMs,
-    )
-  const page = await walk(source, ask, { limit, cursor })
-  const items = page.items.map(({ key, ...why }) => ({ resource: `${type}:${key}`, ...why }))
-  return { ...page, items, revision: state.token }
+  return keptAt(context, known, ['resources', input], async (about) => {
+    const { organizationId } = context
+    let state = known
+    const source: Source = async (after, most) => {
+      const ids = await inPlatform(context.sql, (tx) =>
+        repository.findResources(tx, { organizationId, type, after, limit: most }),
+      )
+      const asked = ids.map((id) => ({ subject, resource: `${type}:${id}` }))
+      state = await policyFor(policies, context, { state, asked })
+      return ids
+    }
+    const ask = (id: string) => {
+      const resource = `${type}:${id}`
+      const question = { ...placed({ workspace, resource }), subject, permission }
+      return decideForList(policies, state, question, about)
+    }
+    const page = await walk(source, ask, { limit, cursor }, about.signal)
+    const items = page.items.map(({ key, ...why }) => ({ resource: `${type}:${key}`, ...why }))
+    return { ...page, items }
+  })
 }

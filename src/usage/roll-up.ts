@@ -4,7 +4,7 @@ import * as points from './points-repository.ts'
 import * as repository from './repository.ts'
 
 /** Days for which hours are kept, and reports and reservations. */
-const HOURS_KEPT_DAYS = 90
+export const HOURS_KEPT_DAYS = 90
 const REPORTS_KEPT_DAYS = 60
 const ORGANIZATIONS_AT_ONCE = 500
 const ROWS_AT_ONCE = 5000

@@ -11,7 +11,7 @@ import {
   OneReservation,
   Planned,
   PlanQuery,
-  Point,
+  Points,
   PutLimits,
   PutPlan,
   Reported,
@@ -107,7 +107,7 @@ export const usageRoutes = router()
 export const analyticsRoutes = router().get(
   '/',
   permit('org:usage:read'),
-  answers(200, pageOf(Point), 'List roll-ups of an organization'),
+  answers(200, Points, 'List roll-ups of an organization'),
   validate('query', ListPoints),
   async (c) => c.json(await service.listPoints(c.var.context, c.req.valid('query'))),
 )
@@ -116,7 +116,7 @@ export const analyticsRoutes = router().get(
 export const workspaceAnalyticsRoutes = router().get(
   '/',
   permit('workspace:analytics'),
-  answers(200, pageOf(Point), 'List roll-ups of a workspace'),
+  answers(200, Points, 'List roll-ups of a workspace'),
   validate('query', ListPoints),
   async (c) => {
     const input = { workspaceId: c.var.workspaceId, ...c.req.valid('query') }

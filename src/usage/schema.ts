@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { Timestamp, textUpTo } from '../permissions/schema.ts'
-import { Page } from '../platform/page.ts'
+import { Page, pageOf } from '../platform/page.ts'
 
 /** The plans, smallest first. */
 export const PLANS = ['free', 'pro', 'enterprise', 'custom'] as const
@@ -167,3 +167,9 @@ export const ListPoints = v.strictObject({
 export type ListPoints = v.InferOutput<typeof ListPoints>
 export const Point = v.object({ at: v.string(), metric: v.string(), value: v.number() })
 export type Point = v.InferOutput<typeof Point>
+export const Points = v.object({
+  ...pageOf(Point).entries,
+  /** True of what was read before and could not be read anew; left out otherwise. */
+  isStale: v.optional(v.boolean()),
+})
+export type Points = v.InferOutput<typeof Points>

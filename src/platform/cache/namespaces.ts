@@ -79,8 +79,13 @@ export const NAMESPACES = {
     share: 0.02,
     staleIfErrorMs: 23 * HOUR,
   }),
-  /** Analytics, statistics, reports. */
-  report: rules({ ttlMs: 15 * MINUTE, share: 0.1, staleIfErrorMs: 6 * HOUR }),
+  /** Analytics, statistics, reports. The hour they are of stands in their keys: what is counted raises no revision. */
+  report: rules({
+    boundTo: 'generation',
+    ttlMs: 15 * MINUTE,
+    share: 0.1,
+    staleIfErrorMs: 6 * HOUR,
+  }),
 } satisfies Record<string, NamespaceRules>
 
 export type NamespaceName = keyof typeof NAMESPACES

@@ -1,5 +1,6 @@
 import type { Context as HonoContext, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
+import type { Caches } from '../cache/tiered-cache.ts'
 import type { Access, Actor, Context, Outgoing } from '../context.ts'
 import { sha256 } from '../crypto/hash.ts'
 import type { MacKey } from '../crypto/mac.ts'
@@ -19,6 +20,7 @@ export type GateOptions = {
   sql: (c: HonoContext) => Sql
   access: Access
   outgoing: Outgoing
+  caches: Caches
   auditKey: MacKey
   sealKey: SealKey
   log: Log
@@ -27,6 +29,8 @@ export type GateOptions = {
   nowMs: () => number
   /** Where the caller is, if that can be known. */
   addressOf: (c: HonoContext) => string | undefined
+  /** Where a runtime ends with a request what it has begun: what keeps that alive. */
+  waitUntil?: ((c: HonoContext) => (promise: Promise<unknown>) => void) | undefined
   /** Quotas of rate limits that count instead of those in the source. */
   quotas?: Quotas | undefined
   /** Who a token is, or undefined. */
@@ -87,6 +91,7 @@ export const createGate = (options: GateOptions) => {
       log: options.log,
       access: options.access,
       outgoing: options.outgoing,
+      caches: options.caches,
       auditKey: options.auditKey,
       sealKey: options.sealKey,
       actor,
@@ -94,6 +99,7 @@ export const createGate = (options: GateOptions) => {
       requestId,
       now: options.now,
       address: () => options.addressOf(c),
+      waitUntil: options.waitUntil?.(c),
       ifMatch: undefined,
       idempotency: undefined,
       revision: undefined,
