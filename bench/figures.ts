@@ -42,6 +42,21 @@ export const spreadOf = (
   ...more,
 })
 
+/** A ratio of medians, and of the turns that lie side by side. */
+export const ratioOf = (
+  name: string,
+  above: readonly number[],
+  below: readonly number[],
+  more: Partial<Figure>,
+): Figure => {
+  const pairs = above.map((value, turn) => value / below[turn]!)
+  return {
+    ...spreadOf(name, '×', pairs, more),
+    value: median(above) / median(below),
+    note: `of medians; lowest and highest of single turns${more.note ? `; ${more.note}` : ''}`,
+  }
+}
+
 /** Whether a figure reaches its target; undefined without one. */
 export const isReached = ({ value, target, reach = 'at most' }: Figure): boolean | undefined =>
   target === undefined ? undefined : reach === 'at most' ? value <= target : value >= target

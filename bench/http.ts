@@ -1,7 +1,7 @@
 import { createAsker } from './ask.ts'
 import { CERBOS_PATH, grantedShots, startCerbos, staticShots } from './cerbos.ts'
 import type { Dataset } from './dataset.ts'
-import { type Figure, median, spreadOf } from './figures.ts'
+import { type Figure, median, ratioOf, spreadOf } from './figures.ts'
 import { AUTHORIZATION, askAll, askBatches, batchShotOf, shotOf } from './latchkey.ts'
 import type { Served } from './processes.ts'
 import { type Cannon, type Contestant, type Turn, type TurnOptions, takeTurns } from './turns.ts'
@@ -45,16 +45,6 @@ const figuresOf = (name: string, turns: readonly Turn[]): Figure[] => {
       note: `server busy ${busy} %, p99 ${p99.toFixed(1)} ms`,
     }),
   ]
-}
-
-/** A ratio of medians, and of the turns that lie side by side. */
-const ratioOf = (name: string, above: number[], below: number[], more: Partial<Figure>): Figure => {
-  const pairs = above.map((value, turn) => value / below[turn]!)
-  return {
-    ...spreadOf(name, '×', pairs, more),
-    value: median(above) / median(below),
-    note: `of medians; lowest and highest of single turns${more.note ? `; ${more.note}` : ''}`,
-  }
 }
 
 const perSecond = (turns: readonly Turn[], decisions: number) =>

@@ -24,11 +24,15 @@ const NOTICED_MS = 1500
 
 const program = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** Starts the server as `latchkey serve` does. */
-export const startLatchkey = async (settings: Record<string, string>): Promise<Served> => {
+/** Starts the server as `latchkey serve` does; with more arguments, and on another core, if given. */
+export const startLatchkey = async (
+  settings: Record<string, string>,
+  { core, args = [] }: { core?: number | null; args?: readonly string[] } = {},
+): Promise<Served> => {
   const port = String(await freePort())
-  return startServer([process.execPath, program('../src/cli.ts'), 'serve'], {
+  return startServer([process.execPath, program('../src/cli.ts'), 'serve', ...args], {
     env: { ...SETTINGS, ...settings, PORT: port },
+    ...(core === undefined ? {} : { core }),
     url: `http://127.0.0.1:${port}`,
     readyPath: '/readyz',
   })

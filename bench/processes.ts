@@ -57,9 +57,16 @@ export type Served = {
 /** Starts a server and waits until it answers there, at most a minute. */
 export const startServer = async (
   command: readonly string[],
-  options: { env: Record<string, string>; url: string; readyPath: string },
+  options: {
+    env: Record<string, string>
+    url: string
+    readyPath: string
+    /** null: any. Default: that of the servers. */
+    core?: number | null
+  },
 ): Promise<Served> => {
-  const child = startProcess(CORE.server, command, options)
+  const { core = CORE.server } = options
+  const child = startProcess(core, command, options)
   let output = ''
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-4000)

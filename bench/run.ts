@@ -20,6 +20,7 @@ import { sizesOfMix } from './mix.ts'
 import { residentBytes } from './processes.ts'
 import { step } from './progress.ts'
 import { type Section, writeReport } from './report.ts'
+import { benchRuntime } from './runtime.ts'
 import { startCannon } from './turns.ts'
 
 // npm run bench              everything, about a quarter of an hour
@@ -29,6 +30,7 @@ import { startCannon } from './turns.ts'
 // npm run bench -- --only endpoints   the management API alone
 // npm run bench -- --only cache       the cache alone
 // npm run bench -- --only freshness   how soon a revoke on one node counts on another
+// npm run bench -- --only runtime     two processes beside one; /check in workerd beside a no-op
 
 const { values: given } = parseArgs({
   options: { short: { type: 'boolean', default: false }, only: { type: 'string' } },
@@ -67,6 +69,10 @@ const ENDPOINTS = given.short
       seconds: 10,
       requests: 1_000,
     }
+
+const RUNTIME = given.short
+  ? { grants: 2_000, questions: 256, turns: 2, seconds: 1, connections: 64 }
+  : { grants: 10_000, questions: 1_024, turns: 5, seconds: 5, connections: 64 }
 
 const endings: (() => Promise<unknown>)[] = []
 const untilEnd = <Value extends { stop: () => Promise<unknown> }>(value: Value): Value => {
@@ -193,7 +199,27 @@ const measureFreshness = async () => {
   return { conditions, section: { title: 'Freshness: two nodes', figures } }
 }
 
+/** All cores of one machine, and workerd: nothing is kept to a core. */
+const measureRuntime = async () => {
+  const postgres = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
+  if ('skip' in postgres) throw new Error(postgres.skip)
+  untilEnd(postgres)
+  const sql = connect({ url: postgres.url }, { connectionsMax: 1 })
+  const conditions = {
+    ...(await conditionsOf(sql, 'a server of its own')),
+    pinned: 'no: servers, PostgreSQL and the load generator share all cores of this one machine',
+  }
+  await sql.end()
+  const figures = await benchRuntime(postgres.url, RUNTIME)
+  const title = 'Runtimes, not pinned, the load generator on the same cores'
+  return { conditions, section: { title, figures } }
+}
+
 const measure = async () => {
+  if (given.only === 'runtime') {
+    const { conditions, section } = await measureRuntime()
+    return writeReport(conditions, [section], given.short, 'runtime')
+  }
   if (given.only === 'freshness') {
     const { conditions, section } = await measureFreshness()
     return writeReport(conditions, [section], given.short, 'freshness')
@@ -225,6 +251,7 @@ const measure = async () => {
   const jobs = await measureJobs()
   const cache = await measureCache()
   const freshness = await measureFreshness()
+  const runtime = await measureRuntime()
   for (const end of endings.splice(0)) await end()
   const casbin = step('node-casbin')
   const peer = await benchCasbin(CASBIN.lines, CASBIN.ms)
@@ -239,6 +266,7 @@ const measure = async () => {
     jobs.section,
     cache.section,
     freshness.section,
+    runtime.section,
     { title: 'node-casbin', figures: peer },
     {
       title: 'Decide in process',

@@ -33,10 +33,10 @@ export type TurnOptions = {
   readonly onTurn?: (turn: number, name: string) => void
 }
 
-/** The process that asks. */
-export const startCannon = () => {
+/** The process that asks, kept to its core unless said otherwise. */
+export const startCannon = (core: number | null = CORE.load) => {
   const program = fileURLToPath(new URL('./cannon.ts', import.meta.url))
-  const child = startProcess(CORE.load, [process.execPath, program], { ipc: true })
+  const child = startProcess(core, [process.execPath, program], { ipc: true })
   child.stderr?.pipe(process.stderr)
   child.stdout?.resume()
   const order = (what: Order) => child.send(what)

@@ -13,11 +13,11 @@ import { provideRedis, startRedis } from '../support/redis.ts'
 import { feed, once, settle, startFleet, untilWorkedOff } from './arena.ts'
 
 // Faults of every kind while jobs are added: afterwards each acknowledged job has made its effect exactly once.
-const JOBS = Number(process.env.LATCHKEY_CHAOS_JOBS ?? 1000)
+const JOBS = Number(process.env.LATCHKEY_CHAOS_JOBS ?? 400)
 const isLong = JOBS > 1000
 /** Milliseconds over which the jobs of a cell are added, and in which its faults happen. */
-const FEED_MS = isLong ? 20_000 : 2000
-const FREEZE_MS = isLong ? 35_000 : 5000
+const FEED_MS = isLong ? 20_000 : 1000
+const FREEZE_MS = isLong ? 35_000 : 3000
 const SETTLE_MS_MAX = 60_000 + FREEZE_MS
 const TEST_MS_MAX = FEED_MS + SETTLE_MS_MAX + 60_000
 
@@ -75,7 +75,7 @@ const cutConnections = again(isLong ? 500 : 200, ({ url }) =>
 /** Frozen past its lease, in which others take its jobs; then it goes on as if nothing had happened. */
 const zombie = again(isLong ? 2000 : 300, async ({ fleet }, turn) => {
   const child = fleet.signal('SIGSTOP', turn)
-  await sleep(2500)
+  await sleep(isLong ? 2500 : 2000)
   child?.kill('SIGCONT')
 })
 const killRedis = again(isLong ? 4000 : 700, ({ redis }, turn) =>

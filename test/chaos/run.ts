@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 // The long form of the slow suites (npm run chaos): ten thousand jobs in each cell of the chaos suite, forty rounds of each race
-// for ownership, ten thousand rounds of each way in which nodes learn of a revoke, all suites on slices, the ends of workers.
+// for ownership, ten thousand rounds of each way in which nodes learn of a revoke, Redis and PostgreSQL that break under whole
+// servers, all suites on slices, the ends of workers.
 const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
 const { status } = spawnSync(
   process.execPath,
@@ -14,9 +15,11 @@ const { status } = spawnSync(
     'test/chaos',
     'test/ownership/races',
     'test/freshness',
+    'test/decisions/freshness',
     'test/decisions/on-slices',
-    'test/decisions/slices-agree',
+    'test/decisions/slices-',
     'test/runtime/workers-life',
+    'test/runtime/database-restart',
     ...process.argv.slice(2),
   ],
   {

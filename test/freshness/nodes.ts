@@ -1,3 +1,5 @@
+import type { AddressInfo } from 'node:net'
+import { serve } from '@hono/node-server'
 import { guardStore } from '../../src/platform/cache/guarded-store.ts'
 import { openCache } from '../../src/platform/cache/open.ts'
 import { createRedis, destroy } from '../../src/platform/cache/redis-client.ts'
@@ -16,20 +18,32 @@ export type Spread = (nodes: readonly TestServer[]) => Promise<{
   stop: () => Promise<unknown>
 }>
 
-/** Nodes over one database, each with a pool of its own, that look for changes within the bound; over a store, if given. */
-export const startNodes = async (count: number, stalenessMs: number, store?: () => RemoteStore) => {
-  const options = async () => ({
+/** What one node is started with besides, by its place. */
+type OptionsAt = (at: number) => Promise<Parameters<typeof startTestServer>[0]>
+
+/**
+ * Nodes over one database, each with a pool of its own, that look for changes within the bound; over a store, if given, and
+ * with options of their own.
+ */
+export const startNodes = async (
+  count: number,
+  stalenessMs: number,
+  store?: () => RemoteStore,
+  optionsAt: OptionsAt = async () => ({}),
+) => {
+  const options = async (at: number) => ({
     stalenessMs,
     ...(store ? { cache: await openOver(store(), stalenessMs) } : {}),
+    ...(await optionsAt(at)),
   })
-  const first = await startTestServer(await options())
+  const first = await startTestServer(await options(0))
   const pools = Array.from({ length: count - 1 }, () =>
     connect(first.database.target, { connectionsMax: 8 }),
   )
   const others = []
-  for (const sql of pools)
+  for (const [at, sql] of pools.entries())
     others.push(
-      await startTestServer({ database: { ...first.database, sql }, ...(await options()) }),
+      await startTestServer({ database: { ...first.database, sql }, ...(await options(at + 1)) }),
     )
   return {
     // One operator's key for all: the first node's.
@@ -49,8 +63,8 @@ const openOver = (store: RemoteStore, stalenessMs: number) =>
     timeoutMs: 1000,
   })
 
-/** Revisions that are asked for over REST: each node tells there of its commits. */
-export const overRest: Spread = async (nodes) => {
+/** Each node tells its own store of its commits; over TCP it listens there, over REST it asks. */
+export const overOwnStores: Spread = async (nodes) => {
   for (const { cache, changes } of nodes) joinRevisionLine(cache.line!, changes, silentLog)
   return { stop: async () => {} }
 }
@@ -105,5 +119,16 @@ export const listening: Spread = async (nodes) => {
          where datname = current_database() and query like 'listen latchkey_policy%'`,
       ),
     stop: () => Promise.all(lines.map((line) => line.stop())),
+  }
+}
+
+/** Lets a node be asked over HTTP on a port of its own. */
+export const listen = async (node: TestServer) => {
+  const listener = serve({ fetch: node.fetch, hostname: '127.0.0.1', port: 0 })
+  await new Promise((resolve) => listener.once('listening', resolve))
+  const { port } = listener.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    stop: () => new Promise((resolve) => listener.close(resolve)),
   }
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { makeDataFolder } from '../support/data-folder.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const KEY = 'an administrator key of more than 32 characters'.replaceAll(' ', '-')
@@ -12,7 +12,7 @@ let folder: string
 const running = new Set<ChildProcess>()
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latchkey-crash-'))
+  folder = await makeDataFolder()
 })
 afterEach(async () => {
   for (const child of running) child.kill('SIGKILL')
@@ -99,6 +99,8 @@ test('kill -9 during writes loses no acknowledged write, and the next start take
 })
 
 test('a restart keeps the data and the key; a second start on the same data says so in one line', async () => {
+  // A first start, which makes the database, the key and the demo organization.
+  await rm(join(folder, 'postgres'), { recursive: true })
   const first = await serve({ LATCHKEY_ADMIN_KEY: '' })
   const key = /lk_\S+/.exec(first.printed())![0].replace(/[^\w-].*$/, '')
   const ask = (url: string, subject: string) =>
@@ -148,14 +150,18 @@ test('SIGTERM lets requests in flight finish', async () => {
   expect(await ended(child)).toBe(0)
 })
 
-test.each([
-  ['PORT', 'eighty', /PORT: must be a whole number/],
-  ['ENGINE_VERIFY', 'maybe', /ENGINE_VERIFY/],
-  ['DATABASE_URL', 'mysql://x', /DATABASE_URL: must be a URL that begins with postgres/],
-  ['LATCHKEY_ADMIN_KEY', 'short', /LATCHKEY_ADMIN_KEY: must have at least 32 characters/],
-])('a malformed %s stops the start with one line that names it', async (name, value, line) => {
-  const failure = await serve({ [name]: value }).catch((error: Error) => error.message)
-  expect(failure).toMatch(line)
-  expect(String(failure).trim().split('\n')).toHaveLength(1)
-  expect(failure).not.toContain(value === 'short' ? 'short' : 'ended with 0')
+test('a malformed setting stops the start with one line that names it', async () => {
+  const malformed: [name: string, value: string, line: RegExp][] = [
+    ['PORT', 'eighty', /PORT: must be a whole number/],
+    ['ENGINE_VERIFY', 'maybe', /ENGINE_VERIFY/],
+    ['DATABASE_URL', 'mysql://x', /DATABASE_URL: must be a URL that begins with postgres/],
+    ['LATCHKEY_ADMIN_KEY', 'short', /LATCHKEY_ADMIN_KEY: must have at least 32 characters/],
+  ]
+  const tried = malformed.map(async ([name, value, line]) => {
+    const failure = await serve({ [name]: value }).catch((error: Error) => error.message)
+    expect(failure).toMatch(line)
+    expect(String(failure).trim().split('\n')).toHaveLength(1)
+    expect(failure).not.toContain(value === 'short' ? 'short' : 'ended with 0')
+  })
+  await Promise.all(tried)
 })

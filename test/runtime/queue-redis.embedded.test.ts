@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { makeDataFolder } from '../support/data-folder.ts'
 import { provideRedis, startRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
@@ -13,7 +12,7 @@ let child: ChildProcess | undefined
 let redis: Awaited<ReturnType<typeof startRedis>> | undefined
 
 beforeEach(async (context) => {
-  folder = await mkdtemp(join(tmpdir(), 'latchkey-redis-'))
+  folder = await makeDataFolder()
   const found = await provideRedis()
   // There is no Redis to start; in CI a skip is a failure.
   if ('skip' in found) return context.skip(found.skip)

@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect } from '../../src/platform/db/connect.ts'
+import { makeDataFolder } from '../support/data-folder.ts'
 import { startWorkerd, type Workerd } from '../support/workerd.ts'
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
@@ -15,7 +14,7 @@ const KEY = randomBytes(24).toString('hex')
 
 /** The embedded database as `latchkey database --listen` serves it. */
 const serveDatabase = async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-listen-'))
+  const folder = await makeDataFolder()
   const { DATABASE_URL: _, ...environment } = process.env
   const process_ = spawn(process.execPath, [CLI, 'database', '--listen', '0'], {
     env: { ...environment, DATA_DIR: folder, LATCHKEY_ADMIN_KEY: KEY },
