@@ -2,10 +2,18 @@ import { Hono, type Context as HonoContext } from 'hono'
 import { LRUCache } from 'lru-cache'
 import { apiKeyRoutes } from './api-keys/routes.ts'
 import { createIdentifier, identifyKey } from './api-keys/service.ts'
+import {
+  catalog,
+  marketplaceRoutes,
+  n8nCatalog,
+  noticesCatalog,
+  organizationMarketplaceRoutes,
+} from './app/marketplace.ts'
 import { archiveRoutes } from './archives/routes.ts'
 import { createDenials, type Denials } from './audit/service.ts'
 import { authzenRoutes } from './authzen/routes.ts'
 import { cacheRoutes } from './cache/routes.ts'
+import { catalogJobs, catalogSchedules } from './catalog/jobs.ts'
 import { decisionJobs, decisionSchedules } from './decisions/jobs.ts'
 import { decisionRoutes, watchRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
@@ -17,6 +25,7 @@ import { grantJobs, grantSchedules } from './grants/jobs.ts'
 import { grantRoutes } from './grants/routes.ts'
 import { grantViolations } from './grants/service.ts'
 import { importRoutes } from './imports/routes.ts'
+import { installationJobs, installationSchedules } from './installations/jobs.ts'
 import { invitationJobs, invitationSchedules } from './invitations/jobs.ts'
 import {
   acceptRoutes,
@@ -29,6 +38,8 @@ import { jobRoutes, organizationJobRoutes } from './jobs/routes.ts'
 import { jobViolations } from './jobs/service.ts'
 import { leaveRoutes, memberRoutes } from './members/routes.ts'
 import { memberViolations } from './members/service.ts'
+import { paymentRoutes } from './orders/routes.ts'
+import { manualPayments, type PaymentProvider } from './orders/service.ts'
 import { organizationJobs, organizationSchedules } from './organizations/jobs.ts'
 import { organizationRoutes, organizationsRoutes } from './organizations/routes.ts'
 import { organizationViolations } from './organizations/service.ts'
@@ -75,6 +86,8 @@ import { securityRoutes, settingsRoutes, workspaceSettingsRoutes } from './setti
 import { settingsViolations } from './settings/service.ts'
 import { teamRoutes } from './teams/routes.ts'
 import { teamViolations } from './teams/service.ts'
+import { publisherRoutes, templateRoutes } from './templates/routes.ts'
+import { templateViolations } from './templates/service.ts'
 import { usageJobs, usageSchedules } from './usage/jobs.ts'
 import {
   analyticsRoutes,
@@ -120,6 +133,8 @@ export type AppOptions = {
   trustedProxies?: readonly AddressRange[] | undefined
   /** Looks up TXT records. Default: over HTTPS, as runtimes without DNS need it. */
   resolveTxt?: ResolveTxt
+  /** Who takes the money for templates. Default: an operator says when an invoice was paid. */
+  payments?: PaymentProvider
   /** Quotas of rate limits that count instead of those in the source, by the name of the limit. */
   quotas?: Quotas | undefined
   /** Attributes that callers cannot say: `subject.role`, `resource.owner`. */
@@ -159,12 +174,15 @@ const VIOLATIONS: Violations = {
   ...grantViolations,
   ...jobViolations,
   ...usageViolations,
+  ...templateViolations,
 }
 
 /** Every kind of job, and what brings it about by the clock. */
 const JOBS: readonly JobHandler[] = [
   ...organizationJobs,
   ...ownershipJobs,
+  ...installationJobs,
+  ...catalogJobs,
   ...grantJobs,
   ...jobJobs,
   ...decisionJobs,
@@ -173,6 +191,8 @@ const JOBS: readonly JobHandler[] = [
 const SCHEDULES: readonly BuiltInSchedule[] = [
   ...organizationSchedules,
   ...ownershipSchedules,
+  ...installationSchedules,
+  ...catalogSchedules,
   ...domainSchedules,
   ...grantSchedules,
   ...jobSchedules,
@@ -280,6 +300,11 @@ export const createApp = (options: AppOptions) => {
   app.route('/', decisionRoutes(gate, policies))
   app.route('/', authzenRoutes(gate, policies, options))
   app.route('/v1/invitations', router().use('/decline', gate.anonymous).route('/', declineRoutes))
+  const payments = options.payments ?? manualPayments()
+  app.route(
+    '/v1/marketplace/payments',
+    router().use('*', gate.anonymous).route('/', paymentRoutes(payments)),
+  )
   const resolveTxt = options.resolveTxt ?? resolveTxtOverHttps(DNS_OVER_HTTPS)
   const handlers = new Map(
     [
@@ -289,7 +314,11 @@ export const createApp = (options: AppOptions) => {
       ...webhookJobs(webhooks),
     ].map((handler) => [handler.type.jobName, handler]),
   )
-  app.route('/v1', managementRoutes(gate, policies, { webhooks, handlers, resolveTxt, cache }))
+  app.route(
+    '/v1',
+    managementRoutes(gate, policies, { webhooks, handlers, resolveTxt, cache, payments }),
+  )
+  app.route('/n8n/:readKey', n8nCatalog(gate))
   let document: ReturnType<typeof documentOf> | undefined
   if (options.referenceScript) app.route('/docs', referenceRoutes(options.referenceScript))
   app.get('/openapi.json', async (c) => {
@@ -383,13 +412,14 @@ type RouteSettings = {
   handlers: ReadonlyMap<string, JobHandler>
   resolveTxt: ResolveTxt
   cache: OpenCache
+  payments: PaymentProvider
 }
 
 /** Everything under /v1: the caller is known before any route runs. */
 const managementRoutes = (
   gate: Gate,
   policies: Policies,
-  { webhooks, handlers, resolveTxt, cache }: RouteSettings,
+  { webhooks, handlers, resolveTxt, cache, payments }: RouteSettings,
 ) => {
   const workspace = router()
     .use('*', gate.workspace)
@@ -400,6 +430,8 @@ const managementRoutes = (
     .route('/invitations', workspaceInvitationRoutes)
   const organization = router()
     .use('*', gate.organization)
+    .use('/templates/*', noticesCatalog)
+    .use('/publisher/*', noticesCatalog)
     .route('/', organizationRoutes)
     .route('/members', memberRoutes)
     .route('/leave', leaveRoutes)
@@ -424,7 +456,10 @@ const managementRoutes = (
     .route('/search', searchRoutes(policies))
     .route('/watch', watchRoutes(policies))
     .route('/archive', archiveRoutes)
+    .route('/publisher', publisherRoutes(resolveTxt))
+    .route('/templates', templateRoutes)
     .route('/jobs', organizationJobRoutes)
+    .route('/', organizationMarketplaceRoutes(payments))
     .route('/', importRoutes)
   return router()
     .use('*', gate.logged)
@@ -433,6 +468,9 @@ const managementRoutes = (
     .route('/invitations', acceptRoutes)
     .route('/domains', domainsRoutes)
     .route('/jobs', jobRoutes(handlers))
+    .use('/marketplace/*', noticesCatalog)
+    .route('/marketplace', marketplaceRoutes(payments))
+    .route('/templates', catalog(gate))
     .route('/cache', cacheRoutes({ ...cache, policies }))
     .route('/organizations', organizationsRoutes)
     .route('/organizations/:organization', organization)

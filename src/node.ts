@@ -10,6 +10,7 @@ import { type AppOptions, createApp, SERVER } from './app.ts'
 import { hasDemo, seedDemo } from './demo.ts'
 import { createEngine } from './engine/engine.ts'
 import { measureJobs } from './jobs/service.ts'
+import { openPayments } from './orders/service.ts'
 import { createNoStore } from './platform/cache/no-store.ts'
 import { openCache } from './platform/cache/open.ts'
 import { createRedisStore } from './platform/cache/redis-store.ts'
@@ -178,6 +179,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log,
         }
       : undefined,
     publicUrl: config.PUBLIC_URL,
+    payments: openPayments(config),
     sendMail: mail.send,
     invitationUrl: config.INVITATION_URL ?? `${urlOf(config)}/console/invitations#{token}`,
     webhookPrivateAddresses: config.WEBHOOK_PRIVATE_ADDRESSES,

@@ -1,6 +1,7 @@
 import modelText from '../model.conf'
 import { type AppOptions, createApp } from './app.ts'
 import { createEngine } from './engine/engine.ts'
+import { openPayments } from './orders/service.ts'
 import { createNoStore } from './platform/cache/no-store.ts'
 import { openCache } from './platform/cache/open.ts'
 import { joinRevisionLine } from './platform/cache/revision-line.ts'
@@ -99,6 +100,7 @@ const open = async (environment: WorkerEnvironment) => {
       ? { issuer: config.JWT_ISSUER, audience: config.JWT_AUDIENCE!, jwksUrl: config.JWT_JWKS_URL! }
       : undefined,
     publicUrl: config.PUBLIC_URL,
+    payments: openPayments(config),
     webhookPrivateAddresses: config.WEBHOOK_PRIVATE_ADDRESSES,
     // Cloudflare writes this header itself, over whatever a client sent.
     peerAddress: (c) => c.req.header('cf-connecting-ip'),

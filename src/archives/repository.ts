@@ -6,9 +6,13 @@ export type ArchivedTable = {
   name: string
   /** The column that says whose a row is. */
   owner: string
+  /** The table whose ids stand in that column, where it is not the organization itself. */
+  through?: string
   /** Columns that must never leave: hashes and sealed secrets, and what is only bookkeeping. */
   without?: readonly string[]
 }
+
+const OF_A_TEMPLATE = { owner: 'template_id', through: 'templates' }
 
 /** Every table that holds rows of organizations, in an order in which they could be read in again. */
 export const TABLES: readonly ArchivedTable[] = [
@@ -35,6 +39,21 @@ export const TABLES: readonly ArchivedTable[] = [
   { name: 'job_attempts', owner: 'organization_id' },
   { name: 'job_turns', owner: 'tenant' },
   { name: 'job_minutes', owner: 'tenant' },
+  { name: 'publishers', owner: 'organization_id' },
+  { name: 'templates', owner: 'organization_id', without: ['words', 'publisher_id'] },
+  { name: 'template_descriptions', ...OF_A_TEMPLATE, without: ['words'] },
+  { name: 'template_versions', ...OF_A_TEMPLATE },
+  // Who decided stays among moderators.
+  { name: 'moderation_cases', ...OF_A_TEMPLATE, without: ['decided_by'] },
+  { name: 'advisories', ...OF_A_TEMPLATE },
+  { name: 'prices', ...OF_A_TEMPLATE },
+  { name: 'template_days', ...OF_A_TEMPLATE },
+  { name: 'orders', owner: 'organization_id' },
+  { name: 'entitlements', owner: 'organization_id' },
+  { name: 'installations', owner: 'organization_id', without: ['installer'] },
+  { name: 'installation_history', owner: 'installation_id', through: 'installations' },
+  { name: 'ratings', owner: 'organization_id' },
+  { name: 'template_day_organizations', owner: 'organization_id' },
   { name: 'limit_overrides', owner: 'organization_id' },
   { name: 'usage', owner: 'organization_id' },
   { name: 'usage_reports', owner: 'organization_id' },
@@ -51,8 +70,12 @@ const ROWS = 500
 export const readRows = (
   tx: Transaction,
   organizationId: string,
-  { name, owner, without = [] }: ArchivedTable,
+  { name, owner, through, without = [] }: ArchivedTable,
 ): AsyncIterable<{ row: string }[]> =>
   tx<{ row: string }[]>`
     select (to_jsonb(t) - ${without as string[]}::text[])::text as row from ${tx(name)} t
-    where ${tx(owner)} = ${organizationId}`.cursor(ROWS)
+    where ${tx(owner)} ${
+      through
+        ? tx`in (select id from ${tx(through)} where organization_id = ${organizationId})`
+        : tx`= ${organizationId}`
+    }`.cursor(ROWS)

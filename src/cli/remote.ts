@@ -12,18 +12,33 @@ export const remoteOptions = () => [
   new Option('--key <key>', 'an API key').env('LATCHKEY_KEY').makeOptionMandatory(),
 ]
 
-type ProblemBody = { detail?: string; errors?: { pointer: string; detail: string }[] }
+type ProblemBody = {
+  detail?: string
+  code?: string
+  errors?: { pointer: string; detail: string }[]
+}
 
 const ERRORS_SHOWN = 20
 
+/** What the server refused, with the code it named. */
+export class Refused extends CommandError {
+  readonly code: string
+
+  constructor(message: string, code: string) {
+    super(message)
+    this.code = code
+  }
+}
+
 /** The server's refusal in one line, and the places it names below it. */
-const failureOf = (status: number, { detail, errors = [] }: ProblemBody) =>
-  new CommandError(
+const failureOf = (status: number, { detail, code, errors = [] }: ProblemBody) =>
+  new Refused(
     [
       detail ?? `the server answered ${status}`,
       ...errors.slice(0, ERRORS_SHOWN).map((fault) => `  ${fault.pointer || '/'}: ${fault.detail}`),
       ...(errors.length > ERRORS_SHOWN ? [`  … and ${errors.length - ERRORS_SHOWN} more`] : []),
     ].join('\n'),
+    code ?? `status-${status}`,
   )
 
 /** Asks the server. @throws CommandError with what it refused, or when it cannot be reached */

@@ -16,6 +16,7 @@ import { migrateCommand } from './migrate.ts'
 import { policyCommand } from './policy.ts'
 import { redisBridgeCommand } from './redis-bridge.ts'
 import { serveCommand } from './serve.ts'
+import { templatesCommand } from './templates.ts'
 
 /** Everything `latchkey` can do. */
 const program = () =>
@@ -33,6 +34,7 @@ const program = () =>
     .addCommand(jobsCommand())
     .addCommand(keysCommand())
     .addCommand(policyCommand())
+    .addCommand(templatesCommand())
     .addCommand(redisBridgeCommand())
 
 /** The one line a failure ends with. */

@@ -146,6 +146,10 @@ const Settings = v.object({
   ),
   CACHE_BYTES_MAX: v.optional(wholeNumber(1_000_000, 1_000_000_000_000)),
   CACHE_COMMAND_TIMEOUT_MS: v.optional(wholeNumber(1, 10_000), '50'),
+  STRIPE_SECRET_KEY: v.optional(text),
+  STRIPE_WEBHOOK_SECRET: v.optional(text),
+  STRIPE_URL: v.optional(url('https:', 'http:'), 'https://api.stripe.com'),
+  CHECKOUT_RETURN_URL: v.optional(url('https:', 'http:')),
   TRUSTED_PROXIES: v.optional(addressRanges),
   DNS_SERVERS: v.optional(dnsServers),
   WEBHOOK_PRIVATE_ADDRESSES: v.optional(onOff, 'off'),
@@ -174,6 +178,15 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
   const jwt = [config.JWT_ISSUER, config.JWT_AUDIENCE, config.JWT_JWKS_URL]
   if (jwt.some(Boolean) && !jwt.every(Boolean))
     throw new ConfigError('JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL: set all three or none')
+  const stripe = [
+    config.STRIPE_SECRET_KEY,
+    config.STRIPE_WEBHOOK_SECRET,
+    config.CHECKOUT_RETURN_URL,
+  ]
+  if (stripe.some(Boolean) && !stripe.every(Boolean))
+    throw new ConfigError(
+      'STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and CHECKOUT_RETURN_URL: set all three or none',
+    )
   if (config.SMTP_URL && !config.MAIL_FROM)
     throw new ConfigError('MAIL_FROM: required with SMTP_URL')
   if (!config.UPSTASH_REDIS_REST_URL !== !config.UPSTASH_REDIS_REST_TOKEN)

@@ -1,5 +1,5 @@
 /** Steps of one inserted, removed or replaced character between two words, at most `most + 1`. */
-const distance = (left: string, right: string, most: number): number => {
+export const distance = (left: string, right: string, most: number): number => {
   if (Math.abs(left.length - right.length) > most) return most + 1
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index)
   for (let row = 1; row <= left.length; row++) {

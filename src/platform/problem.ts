@@ -2,10 +2,12 @@
 export type ProblemKind =
   | 'invalid'
   | 'unauthenticated'
+  | 'payment-required'
   | 'forbidden'
   | 'not-found'
   | 'method-not-allowed'
   | 'conflict'
+  | 'gone'
   | 'stale'
   | 'too-large'
   | 'unsupported-media-type'
@@ -54,6 +56,10 @@ export const organizationClosed = (permission: string) =>
     'The organization is suspended or about to be deleted.',
     { permission },
   )
+
+/** A 404 for a path that leads nowhere, or must not be told apart from one. */
+export const pathNotFound = () =>
+  new Problem('not-found', 'path-not-found', 'There is nothing at this path.')
 
 /** A 422 about one place in the body. */
 export const unprocessable = (code: string, pointer: string, detail: string) =>

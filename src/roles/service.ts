@@ -10,7 +10,7 @@ import {
 } from '../decisions/ceiling.ts'
 import { getScopes } from '../permissions/service.ts'
 import { remembered } from '../platform/cache/remembered.ts'
-import type { Context } from '../platform/context.ts'
+import type { Ceiling, Context } from '../platform/context.ts'
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
 import { findRevisions } from '../platform/db/revisions.ts'
@@ -171,6 +171,17 @@ const givenBy = async (tx: Queryable, organizationId: string, name: string) => {
   )
 }
 
+/** The organization's own role of a name, if it has one. */
+export const findOwnRole = async (
+  tx: Queryable,
+  organizationId: string,
+  name: string,
+): Promise<Role | undefined> => {
+  const found = await repository.findRoles(tx, organizationId, name)
+  const own = found.find(({ builtIn }) => !builtIn)
+  return own && withoutHome(own)
+}
+
 const requireRole = async (tx: Queryable, organizationId: string, name: string) => {
   const found = await repository.findRoles(tx, organizationId, name)
   const role = found.find(({ scope }) => scope === 'organization') ?? found[0]
@@ -208,42 +219,51 @@ export const putRole = (
   input: PutRole,
   { mayReplace = true }: { mayReplace?: boolean } = {},
 ) =>
-  changeOrganization(context, async (tx, organizationId) => {
-    const ceiling = await ceilingOf(context, tx)
-    const [before] = await repository.findRoles(tx, organizationId, input.name)
-    requireHeld(ceiling, before ? 'role:update' : 'role:create', organizationId)
-    const scope = input.scope ?? (before?.builtIn === false ? before.scope : 'organization')
-    await refuseBuiltIn(tx, input.name, before)
-    if (before && !mayReplace)
-      throw new Problem('conflict', 'role-exists', 'A role of this name exists already.')
-    refuseStale(context, before?.version)
-    if (before && before.scope !== scope)
-      throw new Problem('conflict', 'role-scope-fixed', 'The scope of a role cannot be changed.')
+  changeOrganization(context, async (tx) =>
+    writeRole(tx, context, { ...input, ceiling: await ceilingOf(context, tx), mayReplace }),
+  )
 
-    const key: RoleKey = { home: organizationId, scope, name: input.name }
-    const held = await resolvePermissions(tx, input)
-    const parents = await resolveParents(tx, organizationId, scope, input.inherits)
-    const givenBefore = before ? await permissionsOf(tx, key) : new Set<string>()
-    const refuseHarm = await guardOwners(tx, ceiling, organizationId)
-    const { created } = await repository.upsertRole(tx, { organizationId, ...input, scope })
-    await repository.replacePermissions(tx, key, held)
-    await repository.replaceInherits(tx, key, parents)
-    const given = await permissionsOf(tx, key)
-    const added = minus(given, givenBefore)
-    const taken = (await isDenied(tx, organizationId, rowOf(key))) ? minus(givenBefore, given) : []
-    refuseAboveCeiling(ceiling, heldIn(organizationId, [...added, ...taken]), '/permissions')
-    await refuseHarm()
+/** The same inside a change that does more, and that has asked the ceiling before it changed anything. */
+export const writeRole = async (
+  tx: Transaction,
+  context: Context,
+  { ceiling, mayReplace = true, ...input }: PutRole & { ceiling: Ceiling; mayReplace?: boolean },
+) => {
+  const { organizationId } = context
+  const [before] = await repository.findRoles(tx, organizationId, input.name)
+  requireHeld(ceiling, before ? 'role:update' : 'role:create', organizationId)
+  const scope = input.scope ?? (before?.builtIn === false ? before.scope : 'organization')
+  await refuseBuiltIn(tx, input.name, before)
+  if (before && !mayReplace)
+    throw new Problem('conflict', 'role-exists', 'A role of this name exists already.')
+  refuseStale(context, before?.version)
+  if (before && before.scope !== scope)
+    throw new Problem('conflict', 'role-scope-fixed', 'The scope of a role cannot be changed.')
 
-    const [after] = await repository.findRoles(tx, organizationId, input.name)
-    const role = withoutHome(after!)
-    await recordChange(tx, context, {
-      event: created ? 'role.created' : 'role.updated',
-      resource: `role:${role.name}`,
-      ...(before ? { before: withoutHome(before) } : {}),
-      after: role,
-    })
-    return { created, role }
+  const key: RoleKey = { home: organizationId, scope, name: input.name }
+  const held = await resolvePermissions(tx, input)
+  const parents = await resolveParents(tx, organizationId, scope, input.inherits)
+  const givenBefore = before ? await permissionsOf(tx, key) : new Set<string>()
+  const refuseHarm = await guardOwners(tx, ceiling, organizationId)
+  const { created } = await repository.upsertRole(tx, { organizationId, ...input, scope })
+  await repository.replacePermissions(tx, key, held)
+  await repository.replaceInherits(tx, key, parents)
+  const given = await permissionsOf(tx, key)
+  const added = minus(given, givenBefore)
+  const taken = (await isDenied(tx, organizationId, rowOf(key))) ? minus(givenBefore, given) : []
+  refuseAboveCeiling(ceiling, heldIn(organizationId, [...added, ...taken]), '/permissions')
+  await refuseHarm()
+
+  const [after] = await repository.findRoles(tx, organizationId, input.name)
+  const role = withoutHome(after!)
+  await recordChange(tx, context, {
+    event: created ? 'role.created' : 'role.updated',
+    resource: `role:${role.name}`,
+    ...(before ? { before: withoutHome(before) } : {}),
+    after: role,
   })
+  return { created, role }
+}
 
 /** What a role gives with all it inherits, each with its condition: a loosened condition is something given, too. */
 const permissionsOf = async (tx: Transaction, { home, scope, name }: RoleKey) => {

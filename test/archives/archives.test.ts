@@ -39,9 +39,12 @@ test('holds every row of the organization, none of another, and no secret', asyn
   expect(answer.body).not.toContain(theirs.id)
   expect(answer.body).not.toMatch(/secret_hash|token_hash|"secret"|whsec_|lk_[0-9a-z]{26}_/)
   const counts = Object.groupBy(lines.slice(0, -1), ({ table }) => table ?? '')
-  for (const { name, owner } of TABLES) {
+  for (const { name, owner, through } of TABLES) {
+    const whose = through
+      ? `in (select id from ${through} where organization_id = '${mine.id}')`
+      : `= '${mine.id}'`
     const [row] = await server.sql.unsafe(
-      `select count(*)::int as rows from ${name} where ${owner} = '${mine.id}'`,
+      `select count(*)::int as rows from ${name} where ${owner} ${whose}`,
     )
     expect([name, counts[name]?.length ?? 0]).toEqual([name, row!.rows])
   }

@@ -19,6 +19,7 @@ const { status } = spawnSync(
     'test/decisions/on-slices',
     'test/decisions/slices-',
     'test/runtime/workers-life',
+    'test/cli/templates',
     'test/runtime/database-restart',
     ...process.argv.slice(2),
   ],

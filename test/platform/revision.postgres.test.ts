@@ -77,7 +77,8 @@ const CHANGES: Record<string, Statement> = {
     `update resources set workspace_id = null where organization_id = '${id}'`,
   'suspension of resources': ({ id }) =>
     `update resources set suspended_because = 'x' where organization_id = '${id}'`,
-  'delete from resources': ({ id }) => `delete from resources where organization_id = '${id}'`,
+  'delete from resources': ({ id }) =>
+    `delete from resources where organization_id = '${id}' and id = '1'`,
   'insert into grants': ({
     id,
   }) => `insert into grants (id, organization_id, subject, permission, permission_scope, granted_by)

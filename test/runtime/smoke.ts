@@ -123,6 +123,18 @@ export const SMOKE: Record<string, (reached: Reached) => Promise<void>> = {
       expect(headers.get('content-type')).toContain('application/problem+json')
   },
 
+  'takes the secrets out of a template': async (reached) => {
+    const { call, path } = await started(reached)
+    const secret = ['gh', 'p_', 'aB3dE6gH9jK2mN5pQ8'.repeat(2)].join('')
+    const made = await call(`POST ${path}/templates`, {
+      ...{ slug: 'greet', name: 'Greet', category: 'other', license: 'MIT' },
+      definition: { nodes: [{ name: 'Tell', parameters: { text: secret } }] },
+    })
+    expect(made.status).toBe(201)
+    const version = await call(`GET ${path}/templates/${made.body.id}/versions/0.1.0`)
+    expect(version.body.inputs).toMatchObject([{ name: 'tell-text', type: 'secret' }])
+  },
+
   'streams what it has, and what changes': async (reached) => {
     const { call, path } = await started(reached)
     const archive = await call(`POST ${path}/archive`)

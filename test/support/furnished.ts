@@ -1,3 +1,4 @@
+import { newId } from '../../src/platform/id.ts'
 import { enqueue } from '../../src/platform/jobs/enqueue.ts'
 import { testJob } from './jobs.ts'
 import type { TestServer } from './server.ts'
@@ -41,6 +42,7 @@ export const furnish = async (server: TestServer) => {
   await make(`POST ${path}/usage/reservations`, { ...report, expiresInSeconds: 60 })
   await make(`PUT ${path}/limits`, { limits: { maxTemplates: 9 }, reason: 'a test' })
   await furnishJobs(server, organization.id)
+  await furnishMarketplace(server, { ...organization, workspaceId: workspace.id, make })
   return {
     ...organization,
     workspaceId: workspace.id as string,
@@ -58,3 +60,56 @@ const furnishJobs = ({ sql }: TestServer, organizationId: string) =>
     await tx`select * from cancel_jobs(${[id]}::text[], 'a test')`
     await tx`insert into job_turns (queue, tenant) values ('default', ${organizationId})`
   })
+
+type Furnishing = {
+  id: string
+  slug: string
+  path: string
+  workspaceId: string
+  make: (what: string, body?: unknown) => Promise<{ id: string }>
+}
+
+/** A private template that was submitted once, and what else there can be of one. */
+const furnishMarketplace = async (
+  { sql }: TestServer,
+  { id: organizationId, slug, path, workspaceId, make }: Furnishing,
+) => {
+  await make(`PUT ${path}/publisher`, { handle: slug, domain: `${slug}.example` })
+  const { id: templateId } = await make(`POST ${path}/templates`, {
+    slug: 'greet',
+    name: 'Greet',
+    description: 'Greets.',
+    category: 'other',
+    license: 'MIT',
+    definition: { nodes: [] },
+  })
+  const template = `${path}/templates/${templateId}`
+  await make(`PUT ${template}/visibility`, { visibility: 'unlisted' })
+  await make(`POST ${template}/versions/0.1.0/submit`, {})
+  await make(`POST ${template}/versions/0.1.0/withdraw`)
+  await make(`PUT ${template}/visibility`, { visibility: 'private' })
+  const [{ versionId, scenarioId }] = (await sql`
+    select v.id as version_id, s.id as scenario_id from template_versions v, scenarios s
+    where v.template_id = ${templateId} and s.organization_id = ${organizationId}`) as never as [
+    Record<string, string>,
+  ]
+  const [advisory, price, order] = [newId('adv'), newId('prc'), newId('ord')]
+  const installation = newId('ins')
+  await sql`insert into advisories (id, template_id, affected_range, severity, summary, published_by)
+    values (${advisory}, ${templateId}, '*', 'low', 'A test.', 'user:alice')`
+  await sql`insert into prices (id, template_id, currency, amount_minor) values (${price}, ${templateId}, 'EUR', 100)`
+  await sql`insert into orders (id, organization_id, ordered_by, template_id, price_id, amount_minor, currency, license,
+      template_name, provider)
+    values (${order}, ${organizationId}, 'user:alice', ${templateId}, ${price}, 100, 'EUR', 'MIT', 'Greet', 'manual')`
+  await sql`insert into entitlements (id, organization_id, template_id, source, order_id, license)
+    values (${newId('ent')}, ${organizationId}, ${templateId}, 'purchase', ${order}, 'MIT')`
+  await sql`insert into installations (id, organization_id, workspace_id, template_id, version_id, scenario_id,
+      consented_capabilities, consented_by, installer)
+    values (${installation}, ${organizationId}, ${workspaceId}, ${templateId}, ${versionId!}, ${scenarioId!}, '[]', 'user:alice', '{}')`
+  await sql`insert into installation_history (installation_id, step, version_id, definition, inputs, consented_capabilities)
+    values (${installation}, 1, ${versionId!}, '{}', '{}', '[]')`
+  await sql`insert into ratings (template_id, subject, organization_id, version_id, stars)
+    values (${templateId}, 'user:alice', ${organizationId}, ${versionId!}, 5)`
+  await sql`insert into template_day_organizations (template_id, day, what, organization_id)
+    values (${templateId}, current_date, 'views', ${organizationId})`
+}

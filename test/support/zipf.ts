@@ -1,5 +1,5 @@
 /** Numbers 0… of which each is as likely as its rank to this power (Zipf), from a fixed seed. */
-const zipf = (keys: number, power: number, seed: number) => {
+export const zipf = (keys: number, power: number, seed: number) => {
   const sums = new Float64Array(keys)
   let sum = 0
   for (let rank = 0; rank < keys; rank++) {

@@ -11,7 +11,8 @@ const UNTOLD = new Set([
   'job.deleted', // of the platform, as those below
 ])
 /** What happens to nouns of the platform stands in the platform's log. */
-const OF_THE_PLATFORM = /^(?:packs|permission|resource-type|job-limits|jobs|queue|schedule|cache)\./
+const OF_THE_PLATFORM =
+  /^(?:packs|permission|resource-type|job-limits|jobs|queue|schedule|cache|category)\./
 const isTold = (event: string) => !UNTOLD.has(event) && !OF_THE_PLATFORM.test(event)
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))

@@ -68,7 +68,7 @@ export const createGenerations = (options: GenerationsOptions) => {
   const channel = `v1:${requireWord('environment', options.environment)}:generations`
   const known = new Map<string, number>()
   const listeners: ((name: string) => void)[] = []
-  let [cursor, readAtMs] = ['0', Number.NEGATIVE_INFINITY]
+  let [cursor, readAtMs, doubts] = ['0', Number.NEGATIVE_INFINITY, 0]
   let reading: Promise<void> | undefined
 
   const learn = (name: string, generation: number) => {
@@ -77,14 +77,14 @@ export const createGenerations = (options: GenerationsOptions) => {
     for (const listener of listeners) listener(name)
   }
   const read = async (sql: Sql) => {
-    const startedAtMs = now()
+    const [startedAtMs, doubtsBefore] = [now(), doubts]
     let found = await inPlatform(sql, (tx) => findRaisedSince(tx, cursor))
     // A database that was restored counts its transactions anew.
     if (BigInt(found.cursor) < BigInt(cursor))
       found = await inPlatform(sql, (tx) => findRaisedSince(tx, '0'))
     for (const [name, generation] of found.raised) learn(name, generation)
     cursor = found.cursor
-    readAtMs = startedAtMs
+    if (doubts === doubtsBefore) readAtMs = startedAtMs
   }
   const hear = (message: string) => {
     for (const line of message.split('\n')) {
@@ -107,10 +107,18 @@ export const createGenerations = (options: GenerationsOptions) => {
     isFresh: (nowMs: number): boolean => nowMs - readAtMs <= stalenessMs,
     /** Reads what was raised since the last time; callers that come meanwhile wait for the same answer. */
     refresh: (sql: Sql): Promise<void> => {
-      reading ??= read(sql).finally(() => {
-        reading = undefined
+      if (reading) return reading
+      const started = read(sql).finally(() => {
+        if (reading === started) reading = undefined
       })
-      return reading
+      reading = started
+      return started
+    },
+    /** Something was raised here, and just committed: whoever asks next reads it first. */
+    doubt: (): void => {
+      doubts++
+      readAtMs = Number.NEGATIVE_INFINITY
+      reading = undefined
     },
     /** The generation as it is known here; 0 of what was never raised. */
     of: (name: GenerationName): number => known.get(name) ?? 0,

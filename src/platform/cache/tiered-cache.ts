@@ -137,6 +137,8 @@ export const createCaches = (options: CachesOptions) => {
       for (const { flights, rules } of Object.values(all))
         if (rules().boundTo === 'revision') flights.supersede(isOver)
     },
+    /** A change that was just committed here may have cleared something: the next answers know of it. */
+    doubt: (): void => generations.doubt(),
     settings: (name: NamespaceName): NamespaceSettings => all[name].settings(),
     /** Changes room, lifetime or policy of a namespace, in this process and until it ends. */
     configure: (name: NamespaceName, changed: Partial<NamespaceSettings>): NamespaceSettings =>

@@ -6,6 +6,8 @@ export type Sql = postgres.Sql<{ bigint: number; timestamp: string }>
 export type Transaction = postgres.TransactionSql<{ bigint: number; timestamp: string }>
 /** Either of them. */
 export type Queryable = postgres.ISql<{ bigint: number; timestamp: string }>
+/** A part of a statement. */
+export type Fragment = postgres.PendingQuery<postgres.Row[]>
 
 /** Where the database is: a server's URL, or the socket of the embedded one. */
 export type DatabaseTarget = { url: string } | { socketPath: string; port: number }

@@ -6,7 +6,7 @@ import { Problem, type ProblemKind } from '../problem.ts'
  */
 export type Violation =
   | readonly [kind: ProblemKind, code: string, detail: string, pointer?: string]
-  | ((error: { readonly detail?: string }) => Problem)
+  | ((error: { readonly message: string; readonly detail?: string }) => Problem)
 
 /** By constraint name, or by SQLSTATE for the rules that raise. */
 export type Violations = { readonly [nameOrState: string]: Violation }

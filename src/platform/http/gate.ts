@@ -7,7 +7,7 @@ import type { MacKey } from '../crypto/mac.ts'
 import type { SealKey } from '../crypto/seal.ts'
 import type { Sql } from '../db/connect.ts'
 import type { Log } from '../log.ts'
-import { Problem } from '../problem.ts'
+import { Problem, pathNotFound } from '../problem.ts'
 import { headerOf } from './headers.ts'
 import type { Quotas } from './rate-limit.ts'
 import { requestIdOf } from './request-id.ts'
@@ -156,16 +156,46 @@ export const createGate = (options: GateOptions) => {
     options.log.info({ ...fields, status: c.res.status }, 'request')
   }
 
-  /** Resolves the organization of the path. What the caller may not know does not exist; who may, may be kept out. */
-  const organization: MiddlewareHandler<Env> = async (c, next) => {
+  /** Goes on inside an organization. What the caller may not know does not exist; who may, may be kept out. */
+  const enter = async (c: HonoContext<Env>, reference: string) => {
     const { context } = c.var
-    const organizationId = await options.organizationId(context, c.req.param('organization') ?? '')
+    const organizationId = await options.organizationId(context, reference)
     if (organizationId === undefined || !(await options.access.knows(context, organizationId)))
       throw new Problem('not-found', 'organization-not-found', 'There is no such organization.')
     c.set('context', { ...context, organizationId })
     const keptOut = await options.access.keptOut(context, organizationId)
     if (keptOut) throw keptOut
+  }
+
+  /** Resolves the organization of the path. */
+  const organization: MiddlewareHandler<Env> = async (c, next) => {
+    await enter(c, c.req.param('organization') ?? '')
     await next()
+  }
+
+  /** Resolves the organization for which is asked where the path names none: that of `?organization=`, or a key's own. */
+  const organizationAsked: MiddlewareHandler<Env> = async (c, next) => {
+    await enter(c, organizationNamed(c))
+    await next()
+  }
+
+  /**
+   * For paths that hold a key of an organization, because their clients can send no header. Whoever such a key does not let in
+   * finds nothing there.
+   */
+  const keyInPath: MiddlewareHandler<Env> = async (c, next) => {
+    const requestId = requestIdOf(headerOf(c, 'x-request-id') ?? undefined)
+    c.set('requestId', requestId)
+    const [sql, token] = [options.sql(c), c.req.param('readKey') ?? '']
+    const actor = /^lk_[\w-]{1,128}$/.test(token)
+      ? await options.identify(sql, token, options.nowMs())
+      : undefined
+    if (!actor?.organizationId) throw pathNotFound()
+    const context = contextOf(c, sql, requestId, actor)
+    if (await options.access.keptOut(context, actor.organizationId)) throw pathNotFound()
+    c.set('context', { ...context, organizationId: actor.organizationId })
+    await next()
+    c.header('x-request-id', requestId)
   }
 
   /** Resolves the workspace of the path. */
@@ -180,7 +210,20 @@ export const createGate = (options: GateOptions) => {
     await next()
   }
 
-  return { open, refused, logged, authenticate, anonymous, organization, workspace }
+  return {
+    ...{ open, refused, logged, authenticate, anonymous },
+    ...{ organization, organizationAsked, workspace, keyInPath },
+  }
+}
+
+const organizationNamed = (c: HonoContext<Env>): string => {
+  const named = c.req.queries('organization') ?? []
+  const reference = named[0] ?? c.var.context.actor.organizationId
+  if (named.length <= 1 && reference) return reference
+  const detail = 'must name one organization, unless the key belongs to one'
+  throw new Problem('invalid', 'invalid-request', `/organization ${detail}.`, {
+    errors: [{ pointer: '/organization', detail }],
+  })
 }
 
 /** RFC 9110 §13.1.1: one of our ETags; `*` demands nothing that the routes do not demand already. */

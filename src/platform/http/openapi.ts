@@ -42,6 +42,7 @@ const nounOf = (path: string): string => {
   const parts = path.split('/').filter((part) => part !== '')
   if (parts.includes('access') || parts[0] === '.well-known') return 'authzen'
   if (parts[0] === 'check') return 'decisions'
+  if (parts[0] === 'n8n') return 'n8n'
   const [, first = parts[0] ?? '', , third] = parts
   const isAction = third === undefined || /^(suspend|reactivate|leave)$/.test(third)
   return first === 'organizations' && !isAction ? third : first

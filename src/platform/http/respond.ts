@@ -2,17 +2,19 @@ import type { Context as HonoContext } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { isDatabaseAway, problemOfViolation, type Violations } from '../db/violation.ts'
 import type { Log } from '../log.ts'
-import { Problem, type ProblemKind } from '../problem.ts'
+import { Problem, type ProblemKind, pathNotFound } from '../problem.ts'
 import { requestIdOf } from './request-id.ts'
 
 /** The one place that knows statuses. A kind without its status does not compile. */
 export const STATUS = {
   invalid: 400,
   unauthenticated: 401,
+  'payment-required': 402,
   forbidden: 403,
   'not-found': 404,
   'method-not-allowed': 405,
   conflict: 409,
+  gone: 410,
   stale: 412,
   'too-large': 413,
   'unsupported-media-type': 415,
@@ -24,10 +26,12 @@ export const STATUS = {
 const TITLE = {
   invalid: 'The request is malformed',
   unauthenticated: 'The caller is not known',
+  'payment-required': 'It must be bought first',
   forbidden: 'The caller may not do this',
   'not-found': 'There is no such thing',
   'method-not-allowed': 'The method is not offered here',
   conflict: 'The state does not allow this',
+  gone: 'It was withdrawn',
   stale: 'Somebody else changed it first',
   'too-large': 'The request is too large',
   'unsupported-media-type': 'The content type is not offered',
@@ -136,7 +140,7 @@ export const respondToUnknown = (routes: readonly { method: string; path: string
             'This path does not take that method.',
             { allow },
           )
-        : new Problem('not-found', 'path-not-found', 'There is nothing at this path.')
+        : pathNotFound()
     return renderProblem(problem, requestId)
   }
 }

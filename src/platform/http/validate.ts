@@ -94,7 +94,7 @@ export const validate = <Schema extends v.GenericSchema, Target extends 'json' |
       target === 'json'
         ? await readJson(c.req.raw)
         : target === 'query'
-          ? c.req.query()
+          ? readQuery(c.req.queries())
           : c.req.param()
     c.req.addValidatedData(target, parse(schema, input) as object)
     await next()
@@ -103,6 +103,15 @@ export const validate = <Schema extends v.GenericSchema, Target extends 'json' |
     [uniqueSymbol]: { target, ...resolver(schema, { options: { typeMode: 'input' } }) },
   }) as never
 }
+
+/** What came once is text; what came more often is a list, which only members that take many accept. */
+const readQuery = (queries: Record<string, string[]>) =>
+  Object.fromEntries(
+    Object.entries(queries).map(([name, values]) => [
+      name,
+      values.length === 1 ? values[0] : values,
+    ]),
+  )
 
 const readJson = async (request: Request): Promise<unknown> => {
   requireJson(request.headers.get('content-type'))

@@ -1,0 +1,88 @@
+import type { Fragment, Queryable } from '../platform/db/connect.ts'
+import type { Filter } from './filter.ts'
+import type { Facet } from './schema.ts'
+
+/** A filter with what the database was asked of it first. */
+export type Resolved = Omit<Filter, 'q' | 'category'> & {
+  /** The words, as the database searches for them. */
+  query?: string | undefined
+  /** The category with all below it. */
+  categories?: readonly string[] | undefined
+}
+
+/** Which filter counts for no facet but the others. */
+const OWN: Record<Facet, readonly (keyof Resolved)[]> = {
+  category: ['categories'],
+  tag: ['tag'],
+  license: ['license'],
+  pricing: ['pricing'],
+  integration: ['integration'],
+  publisher: ['publisher'],
+}
+
+/** The filter without that of a facet; undefined where the facet filters nothing. */
+export const withoutFacet = (filter: Resolved, facet: Facet): Resolved | undefined => {
+  const own = OWN[facet].filter((member) => filter[member] !== undefined)
+  if (own.length === 0) return undefined
+  return Object.fromEntries(
+    Object.entries(filter).filter(([member]) => !own.includes(member as keyof Resolved)),
+  )
+}
+
+type Conditions = {
+  [Member in keyof Resolved]-?: (
+    tx: Queryable,
+    value: NonNullable<Resolved[Member]>,
+    filter: Resolved,
+  ) => Fragment
+}
+
+/** Each filter as a condition on a template `t`. */
+const CONDITIONS: Omit<Conditions, 'query' | 'currency' | 'priceMin' | 'priceMax'> = {
+  categories: (tx, slugs) => tx`t.category = any(${slugs as string[]}::text[])`,
+  tag: (tx, tags) => tx`t.tags @> ${tags}::text[]`,
+  integration: (tx, all) => tx`t.integrations @> ${all}::text[]`,
+  usableWith: (tx, all) => tx`t.integrations <@ ${all}::text[]`,
+  license: (tx, license) => tx`t.license = ${license}`,
+  pricing: (tx, pricing) => tx`t.pricing = ${pricing}`,
+  ratingMin: (tx, score) => tx`t.rating_score >= ${score}::float8`,
+  publisher: (tx, handle) =>
+    tx`t.organization_id = (select organization_id from publishers where handle = ${handle})`,
+  official: (tx, official) => tx`t.is_official = ${official}`,
+  verified: (tx, verified) => tx`
+    exists (select 1 from publishers p where p.organization_id = t.organization_id and p.verified_at is not null) = ${verified}`,
+  kind: (tx, kind) => tx`t.kind = ${kind}`,
+  newerThan: (tx, days) => tx`t.content_updated_at > now() - make_interval(days => ${days}::int)`,
+}
+
+/** What is free costs 0 in every currency; what has no price in this one has none. */
+const costs = (tx: Queryable, { currency, priceMin = 0, priceMax }: Resolved) => {
+  const most = priceMax === undefined ? tx`` : tx`and p.amount_minor <= ${priceMax}::bigint`
+  const paid = tx`t.pricing = 'paid' and exists (select 1 from prices p where p.template_id = t.id
+    and p.currency = ${currency!} and p.retired_at is null and p.amount_minor >= ${priceMin}::bigint ${most})`
+  return priceMin > 0 ? paid : tx`(t.pricing = 'free' or ${paid})`
+}
+
+const words = (tx: Queryable, query: string, isWide: boolean) =>
+  isWide
+    ? tx`t.id in (
+        select n.id from templates n where n.listing = 'listed' and n.words @@ ${query}::tsquery
+        union select d.template_id from template_descriptions d where d.words @@ ${query}::tsquery)`
+    : tx`t.words @@ ${query}::tsquery`
+
+/**
+ * All that a template `t` must be to be found. Listed always: whatever else is asked, nothing that is not for everybody is ever
+ * looked at.
+ * @param isWide whether its description may match instead of its name, summary and tags
+ */
+export const matching = (tx: Queryable, filter: Resolved, isWide: boolean): Fragment => {
+  const conditions = [tx`t.listing = 'listed'`]
+  if (filter.query !== undefined) conditions.push(words(tx, filter.query, isWide))
+  if (filter.priceMin !== undefined || filter.priceMax !== undefined)
+    conditions.push(costs(tx, filter))
+  for (const [member, condition] of Object.entries(CONDITIONS)) {
+    const value = filter[member as keyof Resolved]
+    if (value !== undefined) conditions.push(condition(tx, value as never, filter))
+  }
+  return conditions.reduce((one, other) => tx`${one} and ${other}`)
+}

@@ -1,0 +1,69 @@
+import type { Queryable } from '../platform/db/connect.ts'
+import { nearest } from '../platform/nearest.ts'
+import * as repository from './search-repository.ts'
+
+/** Words that are known, with their stems, at the same places. */
+export type KnownWords = { words: readonly string[]; stems: readonly string[] }
+
+const WORDS_MAX = 12_000
+const UNKNOWN_MAX = 5
+const [LETTERS_MIN, LETTERS_MAX] = [3, 32]
+
+/** What is searched for, and its last word, which may not be written to its end yet. */
+export const splitLast = (q: string): { whole: string; last: string | undefined } => {
+  const [, before = '', last] = /^([\s\S]*?)([\p{L}\p{N}]+)$/u.exec(q) ?? []
+  const isOpen =
+    last !== undefined &&
+    (before === '' || /\s$/.test(before)) &&
+    (before.match(/"/g) ?? []).length % 2 === 0 &&
+    !/(?:^|\s)or\s+$/i.test(before) &&
+    !/^(?:or|and)$/i.test(last)
+  return isOpen ? { whole: before, last } : { whole: q, last: undefined }
+}
+
+/** The words of all that is listed. */
+export const readKnownWords = async (tx: Queryable): Promise<KnownWords> => {
+  const rows = await repository.listWords(tx, WORDS_MAX)
+  return { words: rows.map(({ word }) => word), stems: rows.map(({ stem }) => stem) }
+}
+
+const sets = new WeakMap<KnownWords, Set<string>>()
+const setOf = (known: KnownWords) => {
+  const set = sets.get(known) ?? new Set([...known.words, ...known.stems])
+  sets.set(known, set)
+  return set
+}
+
+/** The words that are looked for, not those that must not be there. */
+const wordsIn = (q: string) => {
+  const found = q.toLowerCase().match(/(?<![\p{L}\p{N}-])[\p{L}\p{N}]+/gu) ?? []
+  return [...new Set(found)].filter(
+    (word) => word.length >= LETTERS_MIN && word.length <= LETTERS_MAX,
+  )
+}
+
+/** The same search with its unknown words replaced by the nearest known ones; undefined where none is near. */
+export const suggest = async (
+  tx: Queryable,
+  known: KnownWords,
+  q: string,
+): Promise<string | undefined> => {
+  const set = setOf(known)
+  const { last } = splitLast(q)
+  const isBegun = (word: string) =>
+    word === last?.toLowerCase() && known.words.some((each) => each.startsWith(word))
+  const candidates = wordsIn(q).filter((word) => !set.has(word) && !isBegun(word))
+  if (candidates.length === 0 || known.words.length === 0) return undefined
+  const stems = await repository.listStems(tx, candidates.slice(0, UNKNOWN_MAX))
+  let suggestion = q
+  for (const { word, stem } of stems) {
+    if (stem === null || set.has(stem)) continue
+    const [near] = nearest(word, known.words)
+    if (near)
+      suggestion = suggestion.replace(
+        new RegExp(`(?<![\\p{L}\\p{N}])${word}(?![\\p{L}\\p{N}])`, 'giu'),
+        near,
+      )
+  }
+  return suggestion === q ? undefined : suggestion
+}
