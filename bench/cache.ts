@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openStored, sealStored } from '../src/platform/cache/codec.ts'
 import { createCacheKeys } from '../src/platform/cache/keyring.ts'
-import { createMemory, type MemoryPolicy } from '../src/platform/cache/memory.ts'
+import type { MemoryPolicy } from '../src/platform/cache/memory.ts'
 import { createNoStore } from '../src/platform/cache/no-store.ts'
 import { openRevisionLine } from '../src/platform/cache/revision-line.ts'
 import { simulate } from '../src/platform/cache/simulate.ts'
@@ -10,6 +10,7 @@ import { DATA_KEY, startCacheNode } from '../test/support/cache-node.ts'
 import { type CacheServers, startCacheServers } from '../test/support/cache-stores.ts'
 import { until } from '../test/support/until.ts'
 import { ENTRY_BYTES, KEYS, scannedTrace, zipfTrace } from '../test/support/zipf.ts'
+import { benchEvictions } from './evictions.ts'
 import { type Figure, percentile, spreadOf } from './figures.ts'
 import { step } from './progress.ts'
 
@@ -65,29 +66,6 @@ const benchRatios = (): Figure[] => {
     }),
   )
 }
-
-/** What it takes to make room among 100,000 entries, with a read before each. */
-const benchEvictions = (): Figure[] =>
-  POLICIES.flatMap((policy) => {
-    const entries = 100_000
-    const memory = createMemory<object>({ bytesMax: entries * 1000, entryBytesMax: 1e6, policy })
-    for (let key = 0; key < entries; key++) memory.set(`org_a:1p0.0-0:kkey ${key}`, {}, 1000)
-    const times: number[] = []
-    for (let key = entries; key < 2 * entries; key++) {
-      const startedAtMs = performance.now()
-      memory.get(`org_a:1p0.0-0:kkey ${key}`)
-      memory.set(`org_a:1p0.0-0:kkey ${key}`, {}, 1000)
-      times.push(performance.now() - startedAtMs)
-    }
-    const figure = (name: string, value: number, target?: number): Figure => ({
-      ...{ name: `eviction, ${policy}, ${name}`, value, unit: 'ms', target },
-      note: `${times.length} evictions at ${entries} entries`,
-    })
-    return [
-      figure('p99', percentile(times, 0.99), 1),
-      figure('longest, with garbage collection', Math.max(...times)),
-    ]
-  })
 
 const benchEncryption = async (): Promise<Figure[]> => {
   const keys = await createCacheKeys({ dataKey: DATA_KEY })
@@ -217,7 +195,7 @@ export const benchCache = async (sql: Sql, isShort: boolean): Promise<Figure[]> 
     return [
       ...(await measured('hits in memory', async () => [await benchHits(sql, isShort ? 2 : 5)])),
       ...(await measured('hit ratios', async () => benchRatios())),
-      ...(await measured('evictions', async () => benchEvictions())),
+      ...(await measured('evictions', () => benchEvictions(POLICIES))),
       ...(await measured('encryption', benchEncryption)),
       ...(await measured('remote hits', () => benchRemote(sql, servers, isShort ? 500 : 5000))),
       ...(await measured('revisions', () => benchLine(servers))),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { NAMESPACES } from '../../src/platform/cache/namespaces.ts'
+import type { RemoteStore } from '../../src/platform/cache/remote-store.ts'
 import { startCacheNode } from '../support/cache-node.ts'
 import { type CacheServers, startCacheServers } from '../support/cache-stores.ts'
 import { until } from '../support/until.ts'
@@ -96,38 +97,84 @@ test('a grant ends on each node by its own clock: earlier where that is ahead, l
   expect(await grantFor(-90_000, 2)).toMatchObject({ status: 422 })
 })
 
-test('a cached value lives on another node longer by what the clocks differ and no more, and never after its revision', async () => {
-  const { sql } = running.nodes[0]!
-  let passedMs = 0
+/** A Redis whose clock goes on with those of the nodes: what is set later ends later. */
+const goingOn = (store: RemoteStore, passed: { ms: number }): RemoteStore => ({
+  ...store,
+  set: (key, value, ttlMs) => store.set(key, value, ttlMs + passed.ms),
+  getMany: async (keys) => {
+    const found = await store.getMany(keys)
+    return found.map((kept) => {
+      const leftMs = (kept?.leftMs ?? 0) - passed.ms
+      return kept && leftMs > 0 ? { ...kept, leftMs } : null
+    })
+  },
+})
+
+/** Three nodes over one Redis, by the right clock, one ahead, one behind, that all go on together. */
+const cacheNodes = async (environment: string) => {
+  const passed = { ms: 0 }
   const open = (apartMs: number) =>
     startCacheNode({
-      ...{ store: servers.open('redis'), environment: 'clocks' },
-      now: () => Date.now() + apartMs + passedMs,
+      ...{ store: goingOn(servers.open('redis'), passed), environment },
+      now: () => Date.now() + apartMs + passed.ms,
     })
-  const [right, ahead, behind] = [await open(0), await open(MINUTE_MS), await open(-MINUTE_MS)]
-  const lives = NAMESPACES.membership.ttlMs
-  const ask = ({ caches }: typeof right, revision = 1) =>
-    caches
-      .namespace('membership')
-      .get({ sql, organizationId: 'org_a', revision, key: 'bob' }, async () => ({
-        value: `of ${revision}`,
-        revision,
-      }))
-  for (const node of [right, ahead, behind])
+  const nodes = [await open(0), await open(MINUTE_MS), await open(-MINUTE_MS)] as const
+  for (const node of nodes)
     await until(() =>
       node.store.ping().then(
         () => true,
         () => false,
       ),
     )
-  expect((await ask(right)).tier).toBe('source')
+  const [right, ahead, behind] = nodes
+  return { passed, right, ahead, behind, nodes }
+}
+
+test.each([0, 1, 2])(
+  'a cached value lives no longer on another node than on the one that loaded it, whatever their clocks say; and never after its revision (loaded by %s)',
+  async (writer) => {
+    const { sql } = running.nodes[0]!
+    const { passed, nodes } = await cacheNodes(`clocks-${writer}`)
+    const lives = NAMESPACES.membership.ttlMs
+    let loads = 0
+    const ask = async ({ caches }: (typeof nodes)[number], revision = 1) => {
+      const question = { sql, organizationId: 'org_a', revision, key: 'bob' }
+      const load = async () => ({ value: { of: revision, load: ++loads }, revision })
+      return caches.namespace('membership').get(question, load)
+    }
+    const askAll = () => Promise.all(nodes.map((node) => ask(node)))
+    const loadedAtMs = Date.now()
+    expect((await ask(nodes[writer]!)).tier).toBe('source')
+    await nodes[writer]!.caches.settled()
+    expect((await askAll()).map(({ tier }) => tier)).toEqual(
+      nodes.map((_, at) => (at === writer ? 'memory' : 'remote')),
+    )
+    const slackMs = Date.now() - loadedAtMs + 5_000
+    // Where a clock is ahead of the writer's it ends by that, so much earlier…
+    passed.ms = lives - slackMs
+    const isAhead = APART_MS.map((apartMs) => apartMs > APART_MS[writer]!)
+    expect((await askAll()).map(({ value }) => value.load > 1)).toEqual(isAhead)
+    // …and where it is behind, not a minute later.
+    passed.ms = lives + 50
+    expect((await askAll()).filter(({ value }) => value.load === 1)).toEqual([])
+    for (const node of nodes) expect((await ask(node, 2)).value.of).toBe(2)
+  },
+)
+
+test('what a cached value names as its end is that time by the clock of whoever answers, or earlier', async () => {
+  const { sql } = running.nodes[0]!
+  const { passed, right, ahead, behind } = await cacheNodes('clocks-end')
+  const endsAtMs = Date.now() + 30_000
+  const ask = async ({ caches }: typeof right) => {
+    const load = async () => ({ value: 'member', revision: 1, expiresAtMs: endsAtMs })
+    const question = { sql, organizationId: 'org_a', revision: 1, key: 'bob' }
+    return (await caches.namespace('membership').get(question, load)).tier
+  }
+  expect(await ask(right)).toBe('source')
   await right.caches.settled()
-  // By the clock ahead it is a minute old, by the one behind a minute young.
-  expect([(await ask(ahead)).tier, (await ask(behind)).tier]).toEqual(['remote', 'remote'])
-  passedMs = lives - MINUTE_MS + 1000
-  expect((await ask(right)).tier).toBe('memory')
-  expect((await ask(ahead)).tier).not.toBe('memory')
-  passedMs = lives + MINUTE_MS + 1000
-  expect((await ask(behind)).tier).not.toBe('memory')
-  for (const node of [right, ahead, behind]) expect((await ask(node, 2)).value).toBe('of 2')
+  // Over, by the clock that is ahead; by the one behind a minute and a half away, and yet it lives for half of one.
+  expect([await ask(ahead), await ask(behind)]).toEqual(['source', 'remote'])
+  expect([await ask(ahead), await ask(behind)]).toEqual(['source', 'memory'])
+  passed.ms = 30_000
+  expect(await ask(behind)).not.toBe('memory')
 })

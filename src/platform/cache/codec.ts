@@ -6,6 +6,7 @@ import { type CacheKeys, KEY_ID_BYTES } from './keyring.ts'
 export type Stored = ReadAt & {
   /** JSON. */
   readonly text: string
+  /** When its load began, by the clock of who loaded it; it tells two loads apart. */
   readonly storedAtMs: number
   /** When it ends; after that it may be answered as stale only, and only where that is allowed. */
   readonly expiresAtMs: number

@@ -27,9 +27,11 @@ export const openEar = ({ store, channel, hear, lost, back, now = Date.now }: Ea
   let subscription: Subscription | undefined
   let sureUntilMs = Number.NEGATIVE_INFINITY
   let stopped = false
+  let isLost = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
   const lose = () => {
+    isLost = true
     if (!subscription) return
     void subscription.stop()
     subscription = undefined
@@ -56,6 +58,7 @@ export const openEar = ({ store, channel, hear, lost, back, now = Date.now }: Ea
     if (stopped) return void opened.stop()
     subscription = opened
     sureUntilMs = askedAtMs
+    isLost = false
     back?.()
   }
   const keepLooking = () =>
@@ -69,6 +72,8 @@ export const openEar = ({ store, channel, hear, lost, back, now = Date.now }: Ea
   return {
     /** Everything that was published before this moment has been heard; −Infinity while the line is lost. */
     sureUntilMs: () => sureUntilMs,
+    /** Whether it fell, or could not be opened; false while it is opened for the first time. */
+    isLost: () => isLost,
     stop: async () => {
       stopped = true
       clearTimeout(timer)

@@ -72,7 +72,29 @@ export const guardStore = (store: RemoteStore, options: GuardOptions): GuardedSt
     }
   }
 
-  const { subscribe } = store
+  /** Asks the store whether it answers, where that is not being asked already: a node that is asked nothing finds out, too. */
+  const look = () => {
+    if (breaker.passes()) void guarded(() => store.ping()).catch(() => {})
+  }
+  const tried = new Set<string>()
+  /**
+   * Its connection is its own, and whoever listens keeps trying: the breaker neither keeps it from that nor believes it. But
+   * a line that is opened once more was lost, so commands may be, too; and while one stands, a breaker that has been open for
+   * its time sees whether its store is back.
+   */
+  const subscribe: RemoteStore['subscribe'] =
+    store.subscribe &&
+    (async (channel, hear, onLost) => {
+      if (tried.has(channel)) look()
+      tried.add(channel)
+      const { prove, stop } = await store.subscribe!(channel, hear, onLost)
+      const proveAndLook = () => {
+        breaker.passes()
+        return prove()
+      }
+      return { prove: proveAndLook, stop }
+    })
+
   return {
     kind: store.kind,
     breaker: { report: () => ({ ...breaker.state(), ...counts }), reset: breaker.reset },
@@ -89,8 +111,7 @@ export const guardStore = (store: RemoteStore, options: GuardOptions): GuardedSt
     increment: (key, ttlMs) => guarded(() => store.increment(key, ttlMs)),
     raise: (numbers, ttlMs) => guarded(() => store.raise(numbers, ttlMs)),
     publish: (channel, message) => guarded(() => store.publish(channel, message)),
-    // Its connection is its own, and whoever listens keeps trying: the breaker has no part in it.
-    ...(subscribe ? { subscribe: subscribe.bind(store) } : {}),
+    ...(subscribe ? { subscribe } : {}),
     ping: () => guarded(() => store.ping()),
     close: () => store.close(),
   }

@@ -1,3 +1,5 @@
+import type { Stored } from './codec.ts'
+
 /** How much earlier than needed an entry may be loaded anew; 1 is the optimum for loads of even length. */
 const BETA = 1
 /** A random number so near to zero that more is not to be expected: beyond 20 loads' time nothing is computed. */
@@ -16,3 +18,18 @@ export const isDueEarly = (
   { loadMs, leftMs }: { loadMs: number; leftMs: number },
   random: () => number,
 ): boolean => leftMs < LOADS_MAX * loadMs && -BETA * loadMs * Math.log(random()) >= leftMs
+
+/**
+ * A stored value with its two times as they count for who reads it: no later than the writer named them, and no later than
+ * the store, whose clock all nodes share, still keeps it. By the first alone it would live longer where a clock is behind;
+ * by the second alone, where it was written late by a store that had been frozen, or whose own clock was set back.
+ * @param askedAtMs by the reader's clock, before the store was asked
+ */
+export const boundByStore = (stored: Stored, leftMs: number, askedAtMs: number): Stored => {
+  const earlierMs = Math.max(0, stored.usableUntilMs - (askedAtMs + leftMs))
+  return {
+    ...stored,
+    expiresAtMs: stored.expiresAtMs - earlierMs,
+    usableUntilMs: stored.usableUntilMs - earlierMs,
+  }
+}

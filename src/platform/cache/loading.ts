@@ -112,26 +112,28 @@ export const createLoading = (options: LoadingOptions) => {
     return held && now() < untilMs! ? held : undefined
   }
 
-  const isFresh = ({ question }: Asked, stored: Stored, newerThanMs: number) =>
-    stored.expiresAtMs > newerThanMs &&
-    // A node whose clock is ahead does not make an entry live longer here.
+  const isFresh = ({ question }: Asked, stored: Stored, held: Entry | undefined) =>
+    stored.expiresAtMs > Math.max(now(), held?.expiresAtMs ?? Number.NEGATIVE_INFINITY) &&
+    // The same load would otherwise look newer by the milliseconds that its way through the store took.
+    stored.storedAtMs !== held?.storedAtMs &&
+    // A lifetime that was shortened here counts for what others stored, too.
     stored.storedAtMs + options.rules().ttlMs * 1.1 > now() &&
     (question.isCurrent === undefined || question.isCurrent(JSON.parse(stored.text)))
 
   /**
    * From the remote store, else from the source.
-   * @param newerThanMs what ends before that is not taken from the store
+   * @param held what is to be loaded anew: it, and what ends before it, is not taken from the store
    */
   const fromAnywhere = async (
     asked: Asked,
     load: Load,
     flight: Flight<Result>,
-    newerThanMs: number,
+    held?: Entry,
   ): Promise<Result> => {
     const address = addressOf(asked, asked.at)
     let release: (() => Promise<void>) | undefined
     let found = await remote?.find(address)
-    if (remote && !(found && isFresh(asked, found, newerThanMs))) {
+    if (remote && !(found && isFresh(asked, found, held))) {
       counts.remoteMisses++
       if (statistics.expectedLoadMs() > SLOW_LOAD_MS) {
         const leased = await remote.lease(address)
@@ -139,7 +141,7 @@ export const createLoading = (options: LoadingOptions) => {
         else found = leased
       }
     }
-    if (found && isFresh(asked, found, newerThanMs)) {
+    if (found && isFresh(asked, found, held)) {
       statistics.count('remoteHits', now())
       return resultOf(keep(asked, asked.at, found, flight), 'remote')
     }

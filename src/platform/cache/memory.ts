@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createRecency } from './recency.ts'
 import { createFrequencySketch, hashOfText } from './tiny-lfu.ts'
 
 /**
@@ -40,19 +40,19 @@ export const createMemory = <Entry extends object>(options: MemoryOptions): Memo
   options.policy === 'lfu' ? createLfu(options) : createLru(options)
 
 const createLru = <Entry extends object>(options: MemoryOptions): Memory<Entry> => {
-  const { bytesMax, entryBytesMax, policy, onEvict } = options
-  const kept = new LRUCache<string, Entry>({
-    maxSize: bytesMax,
-    maxEntrySize: Math.min(entryBytesMax, bytesMax),
-    dispose: (_entry, _key, reason) => reason === 'evict' && onEvict?.(),
-  })
+  const { bytesMax, policy, onEvict } = options
+  const entryBytesMax = Math.min(options.entryBytesMax, bytesMax)
+  const kept = createRecency<Entry>(bytesMax, onEvict)
   return {
-    get: (key) => (policy === 'fifo' ? kept.peek(key) : kept.get(key)),
-    peek: (key) => kept.peek(key),
-    set: (key, entry, bytes) => void kept.set(key, entry, { size: bytes }),
-    delete: (key) => kept.delete(key),
-    entries: () => kept.entries() as Iterable<[string, Entry]>,
-    size: () => ({ entries: kept.size, bytes: kept.calculatedSize }),
+    get: policy === 'fifo' ? kept.peek : kept.get,
+    peek: kept.peek,
+    set: (key, entry, bytes) => {
+      if (bytes > entryBytesMax) kept.delete(key)
+      else kept.set(key, entry, bytes)
+    },
+    delete: kept.delete,
+    entries: kept.entries,
+    size: () => ({ entries: kept.size(), bytes: kept.bytes() }),
   }
 }
 
@@ -66,32 +66,31 @@ const createLfu = <Entry extends object>(options: MemoryOptions): Memory<Entry> 
   const mainBytesMax = Math.max(1, bytesMax - windowBytesMax)
   const sketch = createFrequencySketch(bytesMax / ENTRY_BYTES_EXPECTED)
   const leaving: [string, Sized<Entry>][] = []
-  const window = new LRUCache<string, Sized<Entry>>({
-    maxSize: windowBytesMax,
-    dispose: (sized, key, reason) => reason === 'evict' && leaving.push([key, sized]),
-  })
-  const main = new LRUCache<string, Sized<Entry>>({ maxSize: mainBytesMax })
+  const window = createRecency<Sized<Entry>>(windowBytesMax, (key, sized) =>
+    leaving.push([key, sized]),
+  )
+  const main = createRecency<Sized<Entry>>(mainBytesMax)
 
   /** Lets a newcomer in where it is asked for more often than each it would push out. */
   const admit = (key: string, sized: Sized<Entry>) => {
     if (sized.bytes > mainBytesMax) return onEvict?.()
-    const wanted = main.calculatedSize + sized.bytes - mainBytesMax
+    const wanted = main.bytes() + sized.bytes - mainBytesMax
     const hash = hashOf(key)
     const frequency = sketch.estimate(hash)
     let [freed, victims] = [0, 0]
-    for (const victim of wanted > 0 ? main.rkeys() : []) {
+    for (const [victim, bytes] of wanted > 0 ? main.oldestFirst() : []) {
       if (freed >= wanted) break
       const known = hashOf(victim)
       // One that is counted as the same is its elder, at another revision: nobody asks for that any more.
       if (known !== hash && sketch.estimate(known) >= frequency) return onEvict?.()
-      freed += main.peek(victim)?.bytes ?? 0
+      freed += bytes
       victims++
     }
     for (; victims > 0; victims--) {
-      main.pop()
+      main.takeOldest()
       onEvict?.()
     }
-    main.set(key, sized, { size: sized.bytes })
+    main.set(key, sized, sized.bytes)
   }
 
   return {
@@ -102,22 +101,22 @@ const createLfu = <Entry extends object>(options: MemoryOptions): Memory<Entry> 
     peek: (key) => (window.peek(key) ?? main.peek(key))?.entry,
     set: (key, entry, bytes) => {
       const sized = { entry, bytes }
-      const isKept = main.has(key)
+      const isKept = main.peek(key) !== undefined
       window.delete(key)
       if (bytes > entryBytesMax) main.delete(key)
-      else if (isKept && bytes <= mainBytesMax) main.set(key, sized, { size: bytes })
+      else if (isKept && bytes <= mainBytesMax) main.set(key, sized, bytes)
       else if (bytes > windowBytesMax) admit(key, sized)
-      else window.set(key, sized, { size: bytes })
+      else window.set(key, sized, bytes)
       for (const [left, moved] of leaving.splice(0)) admit(left, moved)
     },
     delete: (key) => window.delete(key) || main.delete(key),
     *entries() {
       for (const cache of [window, main])
-        for (const [key, { entry }] of cache.entries()) yield [key as string, entry]
+        for (const [key, { entry }] of cache.entries()) yield [key, entry]
     },
     size: () => ({
-      entries: window.size + main.size,
-      bytes: window.calculatedSize + main.calculatedSize,
+      entries: window.size() + main.size(),
+      bytes: window.bytes() + main.bytes(),
     }),
   }
 }

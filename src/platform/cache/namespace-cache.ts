@@ -93,9 +93,7 @@ export const createNamespaceInside = (options: NamespaceOptions) => {
     const joined = sharesFlights ? flights.find(asked.key) : undefined
     if (joined) counts.shared++
     const work = (flight: Flight<Result>) =>
-      isLast
-        ? loading.fromSource(asked, load, flight)
-        : loading.fromAnywhere(asked, load, flight, now())
+      isLast ? loading.fromSource(asked, load, flight) : loading.fromAnywhere(asked, load, flight)
     try {
       const result = await (joined ?? start(asked, work, { isLast })).done
       const { isCurrent } = asked.question
@@ -111,8 +109,7 @@ export const createNamespaceInside = (options: NamespaceOptions) => {
 
   const refresh = (asked: Asked, load: Load, entry: Entry) => {
     if (flights.find(asked.key)) return
-    const work = (flight: Flight<Result>) =>
-      loading.fromAnywhere(asked, load, flight, Math.max(entry.expiresAtMs, now()))
+    const work = (flight: Flight<Result>) => loading.fromAnywhere(asked, load, flight, entry)
     behind(asked, start(asked, work).done)
   }
 

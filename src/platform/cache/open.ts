@@ -55,8 +55,14 @@ export const openCache = async (options: OpenCacheOptions): Promise<OpenCache> =
     caches,
     generations,
     line,
-    degraded: () =>
-      caches.health().isDegraded ? ['the cache Redis is away; answers come from PostgreSQL'] : [],
+    degraded: () => [
+      ...(caches.health().isDegraded
+        ? ['the cache Redis is away; answers come from PostgreSQL']
+        : []),
+      ...(line?.isLost()
+        ? ['changes are not heard of over Redis; without LISTEN they are found in the log, later']
+        : []),
+    ],
     stop: async () => {
       await line?.stop()
       await generations.stop()

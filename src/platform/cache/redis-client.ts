@@ -43,3 +43,18 @@ export const destroy = (client: RedisClient): void => {
     // It was closed already.
   }
 }
+
+/**
+ * What commands answer that are run as one. They are sent in one turn, so that nothing of others comes between them on the
+ * connection. (The client's own `multi` would answer bytes as text.)
+ */
+export const inTransaction = async (
+  client: RedisClient,
+  commands: readonly string[][],
+): Promise<unknown[]> => {
+  const sent = [['MULTI'], ...commands, ['EXEC']].map((command) => client.sendCommand(command))
+  const answers = await Promise.allSettled(sent)
+  const last = answers.at(-1)!
+  if (last.status === 'rejected') throw last.reason
+  return last.value as unknown as unknown[]
+}

@@ -8,8 +8,8 @@
  */
 export type RemoteStore = {
   readonly kind: 'redis' | 'upstash' | 'none'
-  /** The values in the order of the keys; null where there is none. */
-  getMany(keys: readonly string[]): Promise<(Uint8Array | null)[]>
+  /** The values in the order of the keys, each with what is left of its lifetime, as of one moment; null where there is none. */
+  getMany(keys: readonly string[]): Promise<(KeptValue | null)[]>
   /** @param ttlMs milliseconds after which it is gone; at least 1 */
   set(key: string, value: Uint8Array, ttlMs: number): Promise<void>
   delete(keys: readonly string[]): Promise<void>
@@ -36,6 +36,13 @@ export type RemoteStore = {
   close(): Promise<void>
 }
 
+/** A value under a key, as it was found. */
+export type KeptValue = {
+  readonly value: Uint8Array
+  /** Milliseconds until the store forgets it, by the store's own clock; Infinity where it never does. */
+  readonly leftMs: number
+}
+
 /** A number under a key: a revision, or a generation. */
 export type KeptNumber = { readonly key: string; readonly number: number }
 
@@ -44,6 +51,20 @@ export type Subscription = {
   prove(): Promise<void>
   stop(): Promise<void>
 }
+
+/** What is left of a lifetime as Redis answers it (`PTTL`): of a key without one, -1. */
+export const leftMsOf = (answer: unknown): number => {
+  const leftMs = Number(String(answer))
+  return leftMs === -1 ? Number.POSITIVE_INFINITY : Math.max(0, leftMs || 0)
+}
+
+/** Values and what is left of their lifetimes, by turns. KEYS. */
+export const GET_WITH_LIFETIME = `local found = {}
+for at, key in ipairs(KEYS) do
+  found[2 * at - 1] = redis.call('GET', key)
+  found[2 * at] = redis.call('PTTL', key)
+end
+return found`
 
 /** Adds one, and a lifetime when it was the first. KEYS[1]; ARGV[1] milliseconds. */
 export const INCREMENT = `local sum = redis.call('INCR', KEYS[1])

@@ -2,6 +2,7 @@ import type { Log } from '../log.ts'
 import { openStored, type Stored, sealStored } from './codec.ts'
 import { type KeyParts, remoteKey } from './key.ts'
 import type { CacheKeys } from './keyring.ts'
+import { boundByStore } from './lifetime.ts'
 import type { NamespaceRules } from './namespaces.ts'
 import type { RemoteStore } from './remote-store.ts'
 import type { Statistics } from './statistics.ts'
@@ -55,13 +56,14 @@ export const createRemoteTier = (options: RemoteTierOptions) => {
   }
   const find = async (address: Address): Promise<Stored | undefined> => {
     const key = await keyOf(address)
-    const [bytes] = await store.getMany([key])
-    if (!bytes) return undefined
+    const askedAtMs = now()
+    const [kept] = await store.getMany([key])
+    if (!kept) return undefined
     try {
-      const stored = await openStored(bytes, sealing(address, key))
+      const stored = await openStored(kept.value, sealing(address, key))
       const isSame =
         stored.revision === address.revision && stored.platformRevision === address.platformRevision
-      return isSame ? stored : undefined
+      return isSame ? boundByStore(stored, kept.leftMs, askedAtMs) : undefined
     } catch (error) {
       noteTampering(address, error)
       return undefined
@@ -69,7 +71,7 @@ export const createRemoteTier = (options: RemoteTierOptions) => {
   }
 
   return {
-    /** The value, also one that has ended; undefined where there is none, or where it does not open. */
+    /** The value with its times bound by the store's, also one that has ended; undefined where there is none, or where it does not open. */
     find,
     /** Keeps a value until it ends, and as long after that as it may be answered as stale. */
     put: async (address: Address, stored: Stored, keepUntilMs: number): Promise<void> => {

@@ -1,6 +1,6 @@
 import { equalInConstantTime, sha256 } from '../crypto/hash.ts'
 import { toBase64 } from './base64.ts'
-import { createRedis, destroy } from './redis-client.ts'
+import { createRedis, destroy, inTransaction } from './redis-client.ts'
 import { createConnection } from './redis-connection.ts'
 import type { RemoteStore } from './remote-store.ts'
 
@@ -59,13 +59,9 @@ const pipeline = async (client: Client, commands: string[][], encode: Encode) =>
   )
 }
 
-/** Sent in one turn, so that nothing of others comes between them on the connection. */
 const transaction = async (client: Client, commands: string[][], encode: Encode) => {
-  const sent = [['MULTI'], ...commands, ['EXEC']].map((command) => client.sendCommand(command))
-  const answers = await Promise.allSettled(sent)
-  const last = answers.at(-1)!
-  if (last.status === 'rejected') throw last.reason
-  return (last.value as unknown as unknown[]).map(
+  const answers = await inTransaction(client, commands)
+  return answers.map(
     (answer): Answer =>
       answer instanceof Error ? { error: messageOf(answer) } : { result: encoded(answer, encode) },
   )

@@ -31,6 +31,8 @@ export type RevisionLine = {
   hear(listener: Listener): void
   /** All that was published before this moment has been heard; −Infinity while the line is lost. */
   sureUntilMs(): number
+  /** Whether somebody listens who hears nothing; false while the line is opened for the first time. */
+  isLost(): boolean
   stop(): Promise<void>
 }
 
@@ -96,7 +98,7 @@ export const openRevisionLine = (options: RevisionLineOptions): RevisionLine => 
     },
     read: async (organizationIds) => {
       const values = await store.getMany(organizationIds.map(keyOf))
-      const texts = values.map((value) => value && new TextDecoder().decode(value))
+      const texts = values.map((kept) => kept && new TextDecoder().decode(kept.value))
       return texts.map((text) => (text !== null && /^\d{1,16}$/.test(text) ? Number(text) : null))
     },
     hear: ({ heard, lost, back }) => {
@@ -112,6 +114,7 @@ export const openRevisionLine = (options: RevisionLineOptions): RevisionLine => 
       ears.length === 0
         ? Number.NEGATIVE_INFINITY
         : Math.min(...ears.map((ear) => ear.sureUntilMs())),
+    isLost: () => ears.some((ear) => ear.isLost()),
     stop: async () => {
       await Promise.all(ears.map((ear) => ear.stop()))
     },

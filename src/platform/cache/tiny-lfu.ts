@@ -11,6 +11,8 @@ const COLUMNS_MAX = 1 << 20
  * published, because four times as many counters tell rare keys apart for longer.
  */
 const SAMPLE = 20
+/** Words that are halved with one addition: all at once would let somebody wait, and over thousands nobody notices. */
+const WORDS_AT_ONCE = 64
 const SEEDS = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f] as const
 
 /** FNV-1a of a text, 32 bits. */
@@ -33,16 +35,19 @@ export const createFrequencySketch = (entries: number) => {
   const words = new Uint32Array((columns * ROWS) / 8)
   const additionsMax = Math.max(entries, 100) * SAMPLE
   let additions = 0
+  let halvedUntil = words.length
 
   const indexOf = (hash: number, row: number) => {
     let mixed = Math.imul(hash ^ (hash >>> 15), SEEDS[row]!)
     mixed ^= mixed >>> 13
     return row * columns + ((mixed >>> 0) & (columns - 1))
   }
-  const halve = () => {
+  /** Goes on with a halving that has begun. */
+  const halveSome = () => {
+    const end = Math.min(words.length, halvedUntil + WORDS_AT_ONCE)
     // The bit that would fall into the neighbour is masked out.
-    for (let at = 0; at < words.length; at++) words[at] = (words[at]! >>> 1) & 0x77777777
-    additions >>= 1
+    for (; halvedUntil < end; halvedUntil++)
+      words[halvedUntil] = (words[halvedUntil]! >>> 1) & 0x77777777
   }
 
   return {
@@ -57,7 +62,10 @@ export const createFrequencySketch = (entries: number) => {
         words[index >> 3] = word + (1 << shift)
         grew = true
       }
-      if (grew && ++additions >= additionsMax) halve()
+      if (halvedUntil < words.length) halveSome()
+      if (!grew || ++additions < additionsMax) return
+      additions >>= 1
+      halvedUntil = 0
     },
     /** About how often: at most 15, never too few since the last halving. */
     estimate: (hash: number): number => {

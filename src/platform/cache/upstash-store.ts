@@ -1,6 +1,6 @@
 import type { Redis } from '@upstash/redis/cloudflare'
 import { fromBase64, toBase64 } from './base64.ts'
-import { INCREMENT, RAISE, type RemoteStore } from './remote-store.ts'
+import { GET_WITH_LIFETIME, INCREMENT, leftMsOf, RAISE, type RemoteStore } from './remote-store.ts'
 
 export type UpstashOptions = {
   url: string
@@ -68,8 +68,14 @@ export const createUpstashStore = (options: UpstashOptions): RemoteStore => {
     kind: 'upstash',
     getMany: async (keys) => {
       if (keys.length === 0) return []
-      const texts = await ask((redis) => redis.mget<(string | null)[]>(...keys))
-      return texts.map(bytesOf)
+      // A script and no transaction: that would be a request of its own, beside what is asked in the same turn.
+      const found = await ask((redis) =>
+        redis.eval<string[], (string | number | null)[]>(GET_WITH_LIFETIME, [...keys], []),
+      )
+      return keys.map((_, at) => {
+        const value = bytesOf(found[2 * at] as string | null)
+        return value && { value, leftMs: leftMsOf(found[2 * at + 1]) }
+      })
     },
     set: async (key, value, ttlMs) => {
       const text = `${VALUE_SIGN}${toBase64(value)}`

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { guardStore } from '../../../src/platform/cache/guarded-store.ts'
 import { createNoStore } from '../../../src/platform/cache/no-store.ts'
-import type { RemoteStore } from '../../../src/platform/cache/remote-store.ts'
+import type { KeptValue, RemoteStore } from '../../../src/platform/cache/remote-store.ts'
 import { silentLog } from '../../../src/platform/log.ts'
 import { type CacheServers, startCacheServers } from '../../support/cache-stores.ts'
 import { until } from '../../support/until.ts'
@@ -28,7 +28,7 @@ const KINDS: Record<string, () => RemoteStore> = {
 }
 
 const bytes = (...values: number[]) => Uint8Array.from(values)
-const plain = (values: (Uint8Array | null)[]) => values.map((value) => value && [...value])
+const plain = (found: (KeptValue | null)[]) => found.map((kept) => kept && [...kept.value])
 const HOSTILE = [
   'with space',
   'line\nbreak',
@@ -82,9 +82,61 @@ describe.each(Object.entries(KINDS))('%s', (name, open) => {
   check('replaces a value and its lifetime', async () => {
     const key = own()
     await store.set(key, bytes(1), 60_000)
-    await store.set(key, bytes(2), 40)
+    await store.set(key, bytes(2), 300)
     expect(plain(await store.getMany([key]))).toEqual([[2]])
     await until(async () => (await store.getMany([key]))[0] === null, 2_000)
+  })
+
+  check(
+    'answers with each value what is left of its lifetime, as the store counts it',
+    async () => {
+      const [long, short, endless, number] = [own(), own(), own(), own()]
+      const startedAtMs = performance.now()
+      await store.set(long, bytes(1), 3_600_000)
+      await store.set(short, bytes(2), 60_000)
+      await store.increment(endless)
+      await store.raise([{ key: number, number: 7 }], 120_000)
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      const found = await store.getMany([short, own(), long, endless, number])
+      const tookMs = performance.now() - startedAtMs
+      const leftMs = found.map((kept) => kept?.leftMs ?? null)
+      expect([leftMs[1], leftMs[3]]).toEqual([null, Number.POSITIVE_INFINITY])
+      for (const [at, givenMs] of [
+        [0, 60_000],
+        [2, 3_600_000],
+        [4, 120_000],
+      ] as const) {
+        expect(leftMs[at]).toBeLessThanOrEqual(givenMs - 55)
+        expect(leftMs[at]).toBeGreaterThanOrEqual(givenMs - tookMs - 5)
+      }
+      // A lifetime that began anew is told anew.
+      await store.set(long, bytes(3), 500)
+      const [again] = await store.getMany([long])
+      expect(plain([again!])).toEqual([[3]])
+      expect(again!.leftMs).toBeLessThanOrEqual(500)
+    },
+  )
+
+  check('never tells the lifetime of another value than the one it answers', async () => {
+    const key = own()
+    const lives = [100_000, 200_000, 300_000]
+    let isOver = false
+    const writing = (async () => {
+      for (let turn = 0; !isOver; turn++)
+        await store.set(key, bytes(turn % lives.length), lives[turn % lives.length]!)
+    })()
+    try {
+      await until(async () => (await store.getMany([key]))[0] !== null)
+      for (let turn = 0; turn < 300; turn++) {
+        const [kept] = await store.getMany([key])
+        const givenMs = lives[kept!.value[0]!]!
+        expect(kept!.leftMs).toBeLessThanOrEqual(givenMs)
+        expect(kept!.leftMs).toBeGreaterThan(givenMs - 50_000)
+      }
+    } finally {
+      isOver = true
+      await writing
+    }
   })
 
   check('deletes some and leaves others, and does not mind what is not there', async () => {
@@ -99,8 +151,8 @@ describe.each(Object.entries(KINDS))('%s', (name, open) => {
     const [key, value] = [own(), new Uint8Array(randomBytes(2_000_000))]
     await store.set(key, value, 60_000)
     const [found] = await store.getMany([key])
-    expect(found?.length).toBe(value.length)
-    expect(Buffer.compare(found!, value)).toBe(0)
+    expect(found?.value.length).toBe(value.length)
+    expect(Buffer.compare(found!.value, value)).toBe(0)
   })
 
   check('takes any text as a key, and nothing of it as a command', async () => {
@@ -139,7 +191,7 @@ describe.each(Object.entries(KINDS))('%s', (name, open) => {
     ])
     expect(await store.raise([], 60_000)).toEqual([])
     const found = await store.getMany([one, other])
-    expect(found.map((value) => new TextDecoder().decode(value!))).toEqual([
+    expect(found.map((kept) => new TextDecoder().decode(kept!.value))).toEqual([
       '10',
       `${Number.MAX_SAFE_INTEGER}`,
     ])
@@ -170,7 +222,9 @@ describe.each(Object.entries(KINDS))('%s', (name, open) => {
     const keys = Array.from({ length: 1000 }, own)
     await Promise.all(keys.map((key, at) => store.set(key, bytes(at & 255, at >> 8), 60_000)))
     const found = await Promise.all(keys.map((key) => store.getMany([key])))
-    expect(found.map(([value]) => value![0]! + value![1]! * 256)).toEqual(keys.map((_, at) => at))
+    expect(found.map(([kept]) => kept!.value[0]! + kept!.value[1]! * 256)).toEqual(
+      keys.map((_, at) => at),
+    )
   })
 
   check(
@@ -212,8 +266,8 @@ test('a value of one kind is a miss for the other, or the same', async (context)
   await tcp.set('kind:tcp', value, 60_000)
   expect(await rest.getMany(['kind:tcp'])).toEqual([null])
   await rest.set('kind:rest', value, 60_000)
-  const [text] = await tcp.getMany(['kind:rest'])
-  expect(new TextDecoder().decode(text!)).toBe(`=${Buffer.from(value).toString('base64')}`)
+  const [kept] = await tcp.getMany(['kind:rest'])
+  expect(new TextDecoder().decode(kept!.value)).toBe(`=${Buffer.from(value).toString('base64')}`)
 })
 
 test('what cannot be asked rejects; a message of the client tells no value', async (context) => {

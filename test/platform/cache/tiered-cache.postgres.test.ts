@@ -428,6 +428,29 @@ describe('lifetimes', () => {
     expect(await settings.get(ask(), slow)).toMatchObject({ value: 2, tier: 'memory' })
   })
 
+  test('are made anew early also by a node that had the value from the store', async () => {
+    const environment = newEnvironment()
+    let random = 0.5
+    const now = clock()
+    const [here, there] = [
+      await open({ now, environment }),
+      await open({ now, environment, random: () => random }),
+    ]
+    const load = source((turn) => ({ value: turn }))
+    const slow = taking(40, load)
+    await here.caches.namespace('settings').get(ask(), slow)
+    await here.caches.settled()
+    const settings = there.caches.namespace('settings')
+    expect(await settings.get(ask(), slow)).toMatchObject({ value: 1, tier: 'remote' })
+    // Found once more, it would seem to end later: this clock went on, and the store's did not.
+    now.ms += 299_900
+    random = 1e-9
+    await settings.get(ask(), slow)
+    await there.caches.settled()
+    expect(load.count).toBe(2)
+    expect(await settings.get(ask(), slow)).toMatchObject({ value: 2, tier: 'memory' })
+  })
+
   test('are spread by a tenth', async () => {
     const now = clock()
     let random = 0
