@@ -5,6 +5,7 @@ import { readMigrations } from '../src/platform/db/migrations.ts'
 import { providePostgres, startOwnPostgres } from '../test/support/postgres.ts'
 import { benchCache } from './cache.ts'
 import { benchCasbin } from './casbin.ts'
+import { benchCatalog } from './catalog.ts'
 import { benchCold } from './cold.ts'
 import { conditionsOf, loadAverage } from './conditions.ts'
 import { openLoaded } from './databases.ts'
@@ -30,6 +31,7 @@ import { startCannon } from './turns.ts'
 // npm run bench -- --only endpoints   the management API alone
 // npm run bench -- --only cache       the cache alone
 // npm run bench -- --only freshness   how soon a revoke on one node counts on another
+// npm run bench -- --only catalog     searches of the marketplace, on a server and on embedded storage
 // npm run bench -- --only runtime     two processes beside one; /check in workerd beside a no-op
 
 const { values: given } = parseArgs({
@@ -73,6 +75,10 @@ const ENDPOINTS = given.short
 const RUNTIME = given.short
   ? { grants: 2_000, questions: 256, turns: 2, seconds: 1, connections: 64 }
   : { grants: 10_000, questions: 1_024, turns: 5, seconds: 5, connections: 64 }
+
+const CATALOG = given.short
+  ? { templates: 5_000, requests: 20 }
+  : { templates: 100_000, requests: 200 }
 
 const endings: (() => Promise<unknown>)[] = []
 const untilEnd = <Value extends { stop: () => Promise<unknown> }>(value: Value): Value => {
@@ -199,6 +205,22 @@ const measureFreshness = async () => {
   return { conditions, section: { title: 'Freshness: two nodes', figures } }
 }
 
+/** Searches of the marketplace, on a PostgreSQL of its own and on embedded storage. */
+const measureCatalog = async () => {
+  const postgres = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
+  if ('skip' in postgres) throw new Error(postgres.skip)
+  untilEnd(postgres)
+  const sql = connect({ url: postgres.url }, { connectionsMax: 1 })
+  const conditions = {
+    ...(await conditionsOf(sql, 'a server of its own')),
+    pinned: 'no: one client in this process, one search behind the other, no page kept',
+  }
+  await sql.end()
+  const figures = await benchCatalog(postgres.url, CATALOG)
+  const title = `Catalog: ${CATALOG.templates.toLocaleString('en')} templates`
+  return { conditions, section: { title, figures } }
+}
+
 /** All cores of one machine, and workerd: nothing is kept to a core. */
 const measureRuntime = async () => {
   const postgres = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
@@ -216,6 +238,10 @@ const measureRuntime = async () => {
 }
 
 const measure = async () => {
+  if (given.only === 'catalog') {
+    const { conditions, section } = await measureCatalog()
+    return writeReport(conditions, [section], given.short, 'catalog')
+  }
   if (given.only === 'runtime') {
     const { conditions, section } = await measureRuntime()
     return writeReport(conditions, [section], given.short, 'runtime')
@@ -251,6 +277,7 @@ const measure = async () => {
   const jobs = await measureJobs()
   const cache = await measureCache()
   const freshness = await measureFreshness()
+  const catalog = await measureCatalog()
   const runtime = await measureRuntime()
   for (const end of endings.splice(0)) await end()
   const casbin = step('node-casbin')
@@ -266,6 +293,7 @@ const measure = async () => {
     jobs.section,
     cache.section,
     freshness.section,
+    catalog.section,
     runtime.section,
     { title: 'node-casbin', figures: peer },
     {

@@ -6,7 +6,6 @@ import type { CatalogItem, Facet, Sort } from './schema.ts'
 
 /** So many of the most popular matches are ranked, and counted for facets. */
 export const SAMPLE = 2000
-const FACET_VALUES_MAX = 50
 
 /** An item with its sort key. */
 export type Found = CatalogItem & { key: number | string }
@@ -114,17 +113,30 @@ const listSorted = (tx: Queryable, range: Range, key: Fragment) => {
   )
 }
 
-/** By the price in one currency: what is free costs nothing, and what has no price in it is not there. */
+/**
+ * By the price in one currency: what is free costs nothing, and what has no price in it is not there. Two lists that are in order
+ * already, each no longer than the page.
+ */
 const listByPrice = (tx: Queryable, range: Range) => {
-  const { filter, isWide, limit, offset = 0, sorting } = range
-  const key = tx`coalesce(r.amount_minor, 0)`
-  const order = sorted(tx, sorting, key, tx`t.id`)
+  const { filter, limit, offset = 0, sorting } = range
+  const { priceMin = 0, priceMax } = filter
+  const order = sorted(tx, sorting, tx`key`, tx`id`)
+  const most = priceMax === undefined ? tx`` : tx`and r.amount_minor <= ${priceMax}::bigint`
+  const found = matching(tx, { ...filter, priceMin: undefined, priceMax: undefined }, range.isWide)
+  const paid = tx`
+    select t.id, r.amount_minor as key from prices r join templates t on t.id = r.template_id
+    where r.currency = ${sorting.currency!} and r.retired_at is null and r.amount_minor >= ${priceMin}::bigint ${most}
+      and t.pricing = 'paid' and ${found} and ${beyond(tx, range, tx`r.amount_minor`, tx`r.template_id`)}
+    order by ${sorted(tx, sorting, tx`r.amount_minor`, tx`r.template_id`)} limit ${limit + offset}`
+  const free = tx`
+    select t.id, 0::bigint as key from templates t
+    where t.pricing = 'free' and ${found} and ${beyond(tx, range, tx`0::bigint`, tx`t.id`)}
+    order by ${sorting.order === 'desc' ? tx`t.id` : tx`t.id desc`} limit ${limit + offset}`
   return items(
     tx,
-    tx`select t.id, ${key}::float8 as key, row_number() over (order by ${order}) as place
-       from templates t left join prices r on r.template_id = t.id and r.currency = ${sorting.currency!} and r.retired_at is null
-       where ${matching(tx, filter, isWide)} and (t.pricing = 'free' or r.amount_minor is not null)
-         and ${beyond(tx, range, key, tx`t.id`)} order by ${order} limit ${limit} offset ${offset}`,
+    tx`select id, key::float8 as key, row_number() over (order by ${order}) as place
+       from ((${paid}) union all (${priceMin > 0 ? tx`select null, null where false` : free})) both_lists
+       order by ${order} limit ${limit} offset ${offset}`,
   )
 }
 
@@ -144,41 +156,55 @@ const listRanked = (tx: Queryable, range: Range) => {
   )
 }
 
-/** What facets are counted over, at most so many as a sample has, and whether there are more. */
-const COUNTED: Record<Facet, (tx: Queryable) => Fragment> = {
-  category: (tx) => tx`
-    select 'category', a.above from matched m join above a on a.slug = m.category`,
-  tag: (tx) => tx`select 'tag', tag from matched m, unnest(m.tags) tag`,
-  license: (tx) => tx`select 'license', m.license from matched m`,
-  pricing: (tx) => tx`select 'pricing', m.pricing from matched m`,
-  integration: (tx) => tx`select 'integration', each from matched m, unnest(m.integrations) each`,
-  publisher: (tx) => tx`
-    select 'publisher', p.handle::text from matched m join publishers p on p.organization_id = m.organization_id`,
-}
+/** What parts of a sample are told apart by; no word that is counted holds one. */
+const [BETWEEN_ROWS, BETWEEN_COLUMNS, BETWEEN_WORDS] = ['\u001d', '\u001f', '\u001e']
 
-type Count = { facet: Facet; value: string; count: number; isSampled: boolean }
+/** What a template of the sample has of each facet; of its publisher the organization. */
+export type Sampled = Record<Facet, readonly string[]>
 
-/** How many matches have each value of these facets. A category counts with all below it. */
-export const countFacets = (
+/**
+ * The most popular matches, and one more where there are more. As one text, counted here: grouping in the database takes
+ * several times as long.
+ */
+export const readSample = async (
   tx: Queryable,
-  { filter, isWide, facets }: { filter: Resolved; isWide: boolean; facets: readonly Facet[] },
-) => {
-  const values = facets.map((facet) => COUNTED[facet](tx))
-  return tx<Count[]>`
-    with recursive above as (
-      select slug, slug as above from categories
-      union select a.slug, c.parent from above a join categories c on c.slug = a.above where c.parent is not null),
-    found as materialized (
-      select t.category, t.tags, t.license, t.pricing, t.integrations, t.organization_id,
-        row_number() over (order by t.popularity desc, t.id) as place
-      from templates t where ${matching(tx, filter, isWide)} order by t.popularity desc, t.id limit ${SAMPLE + 1}),
-    matched as (select * from found where place <= ${SAMPLE}),
-    counted as (
-      select facet, value, count(*)::int as count, row_number() over (partition by facet order by count(*) desc, value) as place
-      from (${values.reduce((one, other) => tx`${one} union all ${other}`)}) v (facet, value) group by facet, value)
-    select facet, value, count, (select count(*) from found) > ${SAMPLE} as is_sampled from counted
-    where place <= ${FACET_VALUES_MAX} order by facet, place`
+  { filter, isWide }: { filter: Resolved; isWide: boolean },
+): Promise<Sampled[]> => {
+  const [row] = await tx<{ sample: string | null }[]>`
+    select string_agg(concat_ws(${BETWEEN_COLUMNS}, category, license, pricing, organization_id, array_to_string(tags, ${BETWEEN_WORDS}),
+      array_to_string(integrations, ${BETWEEN_WORDS})), ${BETWEEN_ROWS}) as sample
+    from (${mostPopular(tx, filter, isWide)}) t`
+  return (row!.sample?.split(BETWEEN_ROWS) ?? []).map(sampledOf)
 }
+
+const mostPopular = (tx: Queryable, filter: Resolved, isWide: boolean) => {
+  const columns = tx`t.category, t.license, t.pricing, t.organization_id, t.tags, t.integrations`
+  const found = tx`from templates t where ${matching(tx, filter, isWide)} order by t.popularity desc, t.id limit ${SAMPLE + 1}`
+  const isPriced = filter.priceMin !== undefined || filter.priceMax !== undefined
+  // What is looked for by its price alone is found in indexes, without its row.
+  return isPriced
+    ? tx`select ${columns} from (select t.id ${found}) m join templates t on t.id = m.id`
+    : tx`select ${columns} ${found}`
+}
+
+const sampledOf = (text: string): Sampled => {
+  const [category, license, pricing, publisher, tags, integrations] = text.split(BETWEEN_COLUMNS)
+  const words = (list: string | undefined) => (list ? list.split(BETWEEN_WORDS) : [])
+  return {
+    ...{ category: [category!], license: [license!], pricing: [pricing!], publisher: [publisher!] },
+    ...{ tag: words(tags), integration: words(integrations) },
+  }
+}
+
+/** The handles of organizations that publish. */
+export const listHandles = (tx: Queryable, ids: readonly string[]) => tx<
+  { organizationId: string; handle: string }[]
+>`
+  select organization_id, handle from publishers where organization_id = any(${ids as string[]}::text[])`
+
+/** Every category with what lies above it. */
+export const listParents = (tx: Queryable) => tx<{ slug: string; parent: string | null }[]>`
+  select slug, parent from categories`
 
 /** How many are found. */
 export const countFound = async (tx: Queryable, filter: Resolved, isWide: boolean) => {

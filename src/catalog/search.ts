@@ -2,9 +2,10 @@ import type { Context } from '../platform/context.ts'
 import type { Queryable } from '../platform/db/connect.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import { hashOf, readCursor, writeCursor } from './cursor.ts'
+import { countFacets } from './facets.ts'
 import { type Filter, readSearch, type Sorting } from './filter.ts'
 import { kept } from './kept.ts'
-import { type Resolved, withoutFacet } from './matching.ts'
+import type { Resolved } from './matching.ts'
 import type { CatalogItem, CatalogPage, Facet, Facets, SearchCatalog, Sort } from './schema.ts'
 import * as repository from './search-repository.ts'
 import { readKnownWords, splitLast, suggest } from './words.ts'
@@ -23,18 +24,17 @@ export const searchCatalog = async (
   const after = readCursor(input.cursor, hash, sorting)
   const { limit, facets = [] } = input
   const find = () => findPage(context, { filter, sorting, after, limit })
-  const { isWide, found, isMore } = after
-    ? await find()
-    : await kept(context, ['page', filter, sorting, limit], find)
+  const count = (isWide: boolean) =>
+    facets.length === 0 ? undefined : facetsOf(context, { filter, facets, isWide })
+  // Counted beside the page: rarely it turns out that descriptions are looked into, and then there is little to count.
+  const [{ isWide, found, isMore }, beside] = await Promise.all([
+    after ? find() : kept(context, ['page', filter, sorting, limit], find),
+    count(after?.isWide ?? false),
+  ])
   const last = found.at(-1)
   const nextCursor =
     isMore && last ? writeCursor(hash, { key: last.key, id: last.id, isWide }) : null
-  const counted =
-    facets.length > 0
-      ? await kept(context, ['facets', filter, facets, isWide], () =>
-          countFacets(context, { filter, facets, isWide }),
-        )
-      : undefined
+  const counted = isWide === (after?.isWide ?? false) ? beside : await count(isWide)
   const didYouMean = after || !filter.q ? undefined : await suggestionFor(context, filter.q)
   const items = found.map(({ key: _, ...item }): CatalogItem => item)
   return {
@@ -84,30 +84,15 @@ const resolve = async (tx: Queryable, { q, category, ...rest }: Filter): Promise
   }
 }
 
-/** Each facet under the filters of the others: those that filter nothing together, the others one by one. */
-const countFacets = (
+const facetsOf = (
   context: Context,
   { filter, facets, isWide }: { filter: Filter; facets: readonly Facet[]; isWide: boolean },
 ): Promise<Facets> =>
-  inSearch(context, async (tx) => {
-    const resolved = await resolve(tx, filter)
-    const counted: Facets = { sampled: false }
-    const count = async (together: readonly Facet[], under: Resolved) => {
-      for (const facet of together) counted[facet] = []
-      const rows = await repository.countFacets(tx, { filter: under, isWide, facets: together })
-      for (const { facet, value, count: matches, isSampled } of rows) {
-        counted[facet]!.push({ value, count: matches })
-        if (isSampled) counted.sampled = true
-      }
-    }
-    const free = facets.filter((facet) => withoutFacet(resolved, facet) === undefined)
-    if (free.length > 0) await count(free, resolved)
-    for (const facet of facets) {
-      const under = withoutFacet(resolved, facet)
-      if (under) await count([facet], under)
-    }
-    return counted
-  })
+  kept(context, ['facets', filter, facets, isWide], () =>
+    inSearch(context, async (tx) =>
+      countFacets(tx, { filter: await resolve(tx, filter), facets, isWide }),
+    ),
+  )
 
 const suggestionFor = async (context: Context, q: string) => {
   const known = await kept(context, ['words'], () => inSearch(context, readKnownWords))
@@ -139,9 +124,7 @@ export const searchNumbered = async (
       return [...(await repository.listFound(tx, range))]
     }),
   )
-  const counted = await kept(context, ['facets', filter, facets, isWide], () =>
-    countFacets(context, { filter, facets, isWide }),
-  )
+  const counted = await facetsOf(context, { filter, facets, isWide })
   const items = found.map(({ key: _, ...item }): CatalogItem => item)
   return { items, total, facets: counted }
 }

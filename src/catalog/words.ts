@@ -1,5 +1,5 @@
 import type { Queryable } from '../platform/db/connect.ts'
-import { nearest } from '../platform/nearest.ts'
+import { nearest, stepsMost } from '../platform/nearest.ts'
 import * as repository from './search-repository.ts'
 
 /** Words that are known, with their stems, at the same places. */
@@ -27,11 +27,35 @@ export const readKnownWords = async (tx: Queryable): Promise<KnownWords> => {
   return { words: rows.map(({ word }) => word), stems: rows.map(({ stem }) => stem) }
 }
 
-const sets = new WeakMap<KnownWords, Set<string>>()
-const setOf = (known: KnownWords) => {
-  const set = sets.get(known) ?? new Set([...known.words, ...known.stems])
-  sets.set(known, set)
-  return set
+/** Known words as they are looked up: what is kept is plain JSON. */
+type Index = { set: ReadonlySet<string>; letters: readonly number[] }
+const indexes = new WeakMap<KnownWords, Index>()
+const indexOf = (known: KnownWords): Index => {
+  const found = indexes.get(known) ?? {
+    set: new Set([...known.words, ...known.stems]),
+    letters: known.words.map(lettersOf),
+  }
+  indexes.set(known, found)
+  return found
+}
+
+/** Which letters a word has, one bit each. */
+const lettersOf = (word: string): number => {
+  let letters = 0
+  for (let at = 0; at < word.length; at++) letters |= 1 << (word.charCodeAt(at) & 31)
+  return letters
+}
+const bitsIn = (given: number): number => {
+  let bits = 0
+  for (let rest = given; rest !== 0; rest &= rest - 1) bits++
+  return bits
+}
+
+/** Words whose letters could be those of a mistyped one: a step changes two of them at most. Few enough to be measured. */
+const likely = (word: string, { words }: KnownWords, { letters }: Index): string[] => {
+  const own = lettersOf(word)
+  const most = 2 * stepsMost(word)
+  return words.filter((_, at) => bitsIn(own ^ letters[at]!) <= most)
 }
 
 /** The words that are looked for, not those that must not be there. */
@@ -48,7 +72,8 @@ export const suggest = async (
   known: KnownWords,
   q: string,
 ): Promise<string | undefined> => {
-  const set = setOf(known)
+  const index = indexOf(known)
+  const { set } = index
   const { last } = splitLast(q)
   const isBegun = (word: string) =>
     word === last?.toLowerCase() && known.words.some((each) => each.startsWith(word))
@@ -58,7 +83,7 @@ export const suggest = async (
   let suggestion = q
   for (const { word, stem } of stems) {
     if (stem === null || set.has(stem)) continue
-    const [near] = nearest(word, known.words)
+    const [near] = nearest(word, likely(word, known, index))
     if (near)
       suggestion = suggestion.replace(
         new RegExp(`(?<![\\p{L}\\p{N}])${word}(?![\\p{L}\\p{N}])`, 'giu'),

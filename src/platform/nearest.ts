@@ -17,9 +17,12 @@ export const distance = (left: string, right: string, most: number): number => {
   return previous[right.length]!
 }
 
+/** Steps that a known name may be away from a mistyped one. */
+export const stepsMost = (name: string): number => Math.max(2, Math.floor(name.length / 4))
+
 /** The known names nearest to a mistyped one, nearest first, at most three. */
 export const nearest = (name: string, known: Iterable<string>): string[] => {
-  const most = Math.max(2, Math.floor(name.length / 4))
+  const most = stepsMost(name)
   return [...known]
     .map((candidate) => ({ candidate, steps: distance(name, candidate, most) }))
     .filter(({ steps }) => steps <= most)
