@@ -134,12 +134,14 @@ export const setVersion = (
     versionId: string
     inputs: Record<string, unknown>
     capabilities: readonly string[]
-    by: string
+    /** Who agreed to the capabilities now; null where nobody had to. */
+    by: string | null
     rowVersion: number
   },
 ) => tx`
   update installations set version_id = ${row.versionId}, inputs = ${tx.json(row.inputs as never)},
-    consented_capabilities = ${tx.json(row.capabilities as never)}, consented_by = ${row.by}, consented_at = now(),
+    consented_capabilities = ${tx.json(row.capabilities as never)}, consented_by = coalesce(${row.by}::text, consented_by),
+    consented_at = case when ${row.by}::text is null then consented_at else now() end,
     version = version + 1, updated_at = now()
   where organization_id = ${row.organizationId} and id = ${row.id} and version = ${row.rowVersion} and status = 'active'`
 

@@ -1,5 +1,5 @@
 import { ceilingOf, deniedOnResource, refuseAboveCeiling } from '../decisions/ceiling.ts'
-import type { Context } from '../platform/context.ts'
+import type { Actor, Context } from '../platform/context.ts'
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
 import { changeOrganization, inPlatform } from '../platform/db/transaction.ts'
 import { newId } from '../platform/id.ts'
@@ -22,6 +22,7 @@ import type {
 
 export { markBlocked } from './marks.ts'
 export { getPolicy, putPolicy } from './policy.ts'
+export { installationViolations } from './violations.ts'
 
 type OneInstallation = { installation: string }
 
@@ -105,7 +106,7 @@ export const createInstallation = async (
       ...{ id, organizationId, workspaceId, scenarioId, inputs: input.inputs },
       ...{ templateId: download.template.id, versionId: download.version.id },
       ...{ updatePolicy: input.updatePolicy, consentedCapabilities: capabilities },
-      ...{ consentedBy: context.actor.subject, installer: context.actor },
+      ...{ consentedBy: context.actor.subject, installer: installerOf(context) },
       status: policy.approval ? 'pending' : 'active',
     })
     if (!policy.approval) await count(tx, download.template, { organizationId, what: 'installs' })
@@ -124,6 +125,12 @@ export const createInstallation = async (
     return id
   })
   return getInstallation(context, { installation: id })
+}
+
+/** Who installs, without what is the person's own business: address and session. */
+const installerOf = ({ actor }: Context): Actor => {
+  const { subject, apiKeyId, organizationId, restrictedTo } = actor
+  return { subject, apiKeyId, organizationId, restrictedTo }
 }
 
 /** The publisher's own use says nothing about others'. */

@@ -194,10 +194,11 @@ const carryOut = async (
 const setVersion = async (
   tx: Transaction,
   { organizationId, actor }: Context,
-  { id, rowVersion }: repository.StoredInstallation,
+  { id, rowVersion, consentedCapabilities }: repository.StoredInstallation,
   next: { versionId: string; inputs: Record<string, unknown>; capabilities: readonly string[] },
 ) => {
-  const by = actor.subject
+  const isWider = differenceOf(consentedCapabilities, next.capabilities).added.length > 0
+  const by = isWider ? actor.subject : null
   const set = await repository.setVersion(tx, { organizationId, id, rowVersion, by, ...next })
   if (set.count === 0)
     throw new Problem('conflict', 'installation-changed', 'Somebody else updated it; look again.')

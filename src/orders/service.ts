@@ -18,6 +18,7 @@ import type { CreateOrder, ListOrders, Order, RequestRefund } from './schema.ts'
 export { openPayments } from './open.ts'
 export { manualPayments, type PaymentProvider } from './payment.ts'
 export { getPrices, putPrices } from './prices.ts'
+export { orderViolations } from './violations.ts'
 
 type OneOrder = { order: string }
 

@@ -18,6 +18,7 @@ import type {
 } from './schema.ts'
 
 export { bytesOf, canonicalOf, type Definition, definitionOf } from './definition.ts'
+export { scenarioViolations } from './violations.ts'
 
 type InWorkspace = { workspaceId: string }
 type OneScenario = InWorkspace & { scenario: string }

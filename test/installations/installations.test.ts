@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { noticeUpdates } from '../../src/installations/notice.ts'
+import { endDeletedOrganizations } from '../../src/organizations/service.ts'
 import { newId } from '../../src/platform/id.ts'
 import { startWorkers } from '../../src/platform/jobs/workers.ts'
 import { silentLog } from '../../src/platform/log.ts'
@@ -489,6 +490,23 @@ describe('taking out', () => {
     expect(items.map((each: { id: string }) => each.id)).toEqual([two.scenario])
     expect((await server.call(`DELETE ${at}/${one.id}`)).body.code).toBe('installation-removed')
     expect((await must(`GET ${at}?status=removed`)).items).toHaveLength(2)
+  })
+
+  test('a publisher that ends takes its templates along, and leaves what was made of them', async () => {
+    const { id } = await list()
+    const made = await installed({ template: id, inputs: { greeting: 'x' } })
+    await must(`PUT ${publisher.path}/templates/${id}/prices`, {
+      prices: [{ currency: 'EUR', amountMinor: 100 }],
+    })
+    const order = await must(`POST ${organization.path}/orders`, { template: id, currency: 'EUR' })
+    await server.sql`update organizations set status = 'pending_deletion', delete_after = now() - interval '1 day'
+      where id = ${publisher.id}`
+    await endDeletedOrganizations(server.context, new AbortController().signal)
+    expect((await server.call(`GET ${publisher.path}`)).status).toBe(404)
+    expect((await scenarioOf(made.scenario)).definition.nodes[0].text).toBe('x')
+    expect((await must(`GET ${organization.path}/installations`)).items).toEqual([])
+    // Books are kept.
+    expect((await must(`GET ${organization.path}/orders/${order.id}`)).amountMinor).toBe(100)
   })
 
   test('of another organization is not there', async () => {

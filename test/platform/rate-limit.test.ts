@@ -279,6 +279,7 @@ describe('the counters', () => {
       'post …/invitations',
       'post …/invitations/bulk',
       'post …/invitations/{invitation}/resend',
+      'post …/publisher/verify',
       'post …/workspaces/{workspace}/invitations',
       'post …/workspaces/{workspace}/invitations/{invitation}/resend',
     ])
