@@ -26,6 +26,7 @@ import { grantRoutes } from './grants/routes.ts'
 import { grantViolations } from './grants/service.ts'
 import { importRoutes } from './imports/routes.ts'
 import { installationJobs, installationSchedules } from './installations/jobs.ts'
+import { installationViolations } from './installations/service.ts'
 import { invitationJobs, invitationSchedules } from './invitations/jobs.ts'
 import {
   acceptRoutes,
@@ -38,8 +39,10 @@ import { jobRoutes, organizationJobRoutes } from './jobs/routes.ts'
 import { jobViolations } from './jobs/service.ts'
 import { leaveRoutes, memberRoutes } from './members/routes.ts'
 import { memberViolations } from './members/service.ts'
+import { optimizerRoutes } from './optimizer/routes.ts'
+import { type OptimizerSettings, openOptimizer } from './optimizer/service.ts'
 import { paymentRoutes } from './orders/routes.ts'
-import { manualPayments, type PaymentProvider } from './orders/service.ts'
+import { manualPayments, orderViolations, type PaymentProvider } from './orders/service.ts'
 import { organizationJobs, organizationSchedules } from './organizations/jobs.ts'
 import { organizationRoutes, organizationsRoutes } from './organizations/routes.ts'
 import { organizationViolations } from './organizations/service.ts'
@@ -75,12 +78,14 @@ import type { SendMail } from './platform/mail/mail.ts'
 import type { Metrics } from './platform/metrics.ts'
 import type { Problem } from './platform/problem.ts'
 import { fetchSend, type Send } from './platform/send.ts'
+import type { SqlParser } from './platform/sql-parser.ts'
 import { previewRoutes } from './preview/routes.ts'
 import { resourceRoutes } from './resources/routes.ts'
 import { resourceViolations } from './resources/service.ts'
 import { roleRoutes } from './roles/routes.ts'
 import { roleViolations } from './roles/service.ts'
 import { scenarioRoutes } from './scenarios/routes.ts'
+import { scenarioViolations } from './scenarios/service.ts'
 import { searchRoutes } from './search/routes.ts'
 import { securityRoutes, settingsRoutes, workspaceSettingsRoutes } from './settings/routes.ts'
 import { settingsViolations } from './settings/service.ts'
@@ -144,6 +149,8 @@ export type AppOptions = {
   defaultPlan?: string
   /** What is kept of costly answers, here and for other nodes. */
   cache: OpenCache
+  /** Reads the queries of operators; without it, as on Workers, there are no plans of them. */
+  sqlParser?: SqlParser | undefined
   policyBytesMax?: number
   /** Of which organizations only slices are held. Default: of large ones. */
   slices?: 'always' | 'large' | 'never'
@@ -174,6 +181,9 @@ const VIOLATIONS: Violations = {
   ...grantViolations,
   ...jobViolations,
   ...usageViolations,
+  ...scenarioViolations,
+  ...orderViolations,
+  ...installationViolations,
   ...templateViolations,
 }
 
@@ -316,7 +326,14 @@ export const createApp = (options: AppOptions) => {
   )
   app.route(
     '/v1',
-    managementRoutes(gate, policies, { webhooks, handlers, resolveTxt, cache, payments }),
+    managementRoutes(gate, policies, {
+      webhooks,
+      handlers,
+      resolveTxt,
+      cache,
+      payments,
+      optimizer: openOptimizer(options.sqlParser, now()),
+    }),
   )
   app.route('/n8n/:readKey', n8nCatalog(gate))
   let document: ReturnType<typeof documentOf> | undefined
@@ -413,13 +430,14 @@ type RouteSettings = {
   resolveTxt: ResolveTxt
   cache: OpenCache
   payments: PaymentProvider
+  optimizer: OptimizerSettings
 }
 
 /** Everything under /v1: the caller is known before any route runs. */
 const managementRoutes = (
   gate: Gate,
   policies: Policies,
-  { webhooks, handlers, resolveTxt, cache, payments }: RouteSettings,
+  { webhooks, handlers, resolveTxt, cache, payments, optimizer }: RouteSettings,
 ) => {
   const workspace = router()
     .use('*', gate.workspace)
@@ -472,6 +490,7 @@ const managementRoutes = (
     .route('/marketplace', marketplaceRoutes(payments))
     .route('/templates', catalog(gate))
     .route('/cache', cacheRoutes({ ...cache, policies }))
+    .route('/optimizer', optimizerRoutes(optimizer))
     .route('/organizations', organizationsRoutes)
     .route('/organizations/:organization', organization)
 }

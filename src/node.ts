@@ -38,6 +38,7 @@ import { keptSecret, listShipped, readShipped } from './platform/node/files.ts'
 import { createLog } from './platform/node/log.ts'
 import { createOutbox } from './platform/node/outbox.ts'
 import { createSend } from './platform/node/send.ts'
+import { createSqlParser } from './platform/node/sql-parser.ts'
 import { installPacks, readPack } from './roles/service.ts'
 
 /** A running database, and how to let go of it. */
@@ -187,6 +188,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log,
     peerAddress,
     trustedProxies: config.TRUSTED_PROXIES,
     resolveTxt: createResolveTxt(config.DNS_SERVERS),
+    sqlParser: createSqlParser(),
     storedOnlyAttributes: config.STORED_ONLY_ATTRIBUTES,
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     defaultPlan: config.DEFAULT_PLAN,

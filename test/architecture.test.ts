@@ -22,6 +22,7 @@ const HOMES: Record<string, RegExp> = {
   '@upstash/*': /^src\/platform\/cache\//,
   nodemailer: /^src\/platform\/(?:mail|node)\//,
   croner: /^src\/platform\/jobs\//,
+  'libpg-query': /^src\/platform\/node\//,
   canonicalize: /^src\/scenarios\//,
   semver: /^src\/templates\//,
   'spdx-license-ids': /^src\/templates\//,

@@ -5,6 +5,7 @@ import { CATALOG_CHANGES, prepareRating } from './catalog/changes.ts'
 import { INSTALLATION_CHANGES } from './installations/changes.ts'
 import { JOB_CHANGES, type PreparedJobs, prepareJobs } from './jobs/changes.ts'
 import { MODERATION_CHANGES } from './moderation/changes.ts'
+import { OPTIMIZER_CHANGES } from './optimizer/changes.ts'
 import { ORDER_CHANGES } from './orders/changes.ts'
 import { SCENARIO_CHANGES } from './scenarios/changes.ts'
 import { type DnsServer, startDns } from './support/dns.ts'
@@ -509,6 +510,7 @@ describe('every change', () => {
   }
   Object.assign(CHANGES, JOB_CHANGES, CACHE_CHANGES, SCENARIO_CHANGES, TEMPLATE_CHANGES)
   Object.assign(CHANGES, MODERATION_CHANGES, ORDER_CHANGES, INSTALLATION_CHANGES, CATALOG_CHANGES)
+  Object.assign(CHANGES, OPTIMIZER_CHANGES)
   /** Routes that only ask, and those that only a person can take (tests of their modules have them). */
   const ASKING =
     /^POST (\/check(\/batch)?|.*\/access\/v1\/evaluations?|.*\/(leave|preview|accept|transfer|decline|join|simulations|checks)|.*\/search\/.*)$/

@@ -10,6 +10,7 @@ import { sealKey } from '../../src/platform/crypto/seal.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'
 import { createMetrics } from '../../src/platform/metrics.ts'
 import { readShipped } from '../../src/platform/node/files.ts'
+import { createSqlParser } from '../../src/platform/node/sql-parser.ts'
 import { installPacks } from '../../src/roles/service.ts'
 import { openTestDatabase, type TestDatabase } from './database.ts'
 
@@ -69,6 +70,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
     cache,
     version: '0.0.0-test',
     metrics: createMetrics(),
+    sqlParser: createSqlParser(),
     // Tests of what organizations may use name a plan; the others are not about it.
     defaultPlan: 'custom',
     ...slicesOf(process.env),

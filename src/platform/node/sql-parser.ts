@@ -1,0 +1,31 @@
+import { type SqlParser, SqlSyntaxError } from '../sql-parser.ts'
+
+/** What the parser quotes of the text may be a secret. */
+const QUOTED = / at or near ".*"$/s
+
+const asSyntaxError = (error: unknown) => {
+  if (error instanceof RangeError) return new SqlSyntaxError('it is nested too deeply', 0)
+  const { message, sqlDetails } = error as Error & { sqlDetails?: { cursorPosition: number } }
+  const said = message.replace(QUOTED, '')
+  return new SqlSyntaxError(said, Math.max(sqlDetails?.cursorPosition ?? 0, 0))
+}
+
+/** PostgreSQL's parser as WebAssembly: nearly two megabytes, so it is loaded when it is first asked. */
+export const createSqlParser = (): SqlParser => {
+  const load = () => import('libpg-query')
+  return {
+    async parse(text) {
+      const { parse } = await load()
+      try {
+        const { stmts = [] } = await parse(text)
+        return { statements: stmts.map(({ stmt }) => stmt as object) }
+      } catch (error) {
+        throw asSyntaxError(error)
+      }
+    },
+    async fingerprint(text) {
+      const { fingerprint } = await load()
+      return fingerprint(text)
+    },
+  }
+}

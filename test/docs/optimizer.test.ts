@@ -1,0 +1,22 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Listening, startListening } from '../authzen/fixtures.ts'
+import { runGuide } from '../support/guide.ts'
+import { onPath } from '../support/installed.ts'
+import { skipped } from '../support/provided.ts'
+
+let server: Listening
+beforeAll(async () => {
+  server = await startListening()
+})
+afterAll(() => server.drop())
+
+test('every command of the guide to plans runs and prints what it says', async (context) => {
+  const missing = ['jq', 'curl'].filter((each) => !onPath(each))
+  if (missing.length > 0) return context.skip(skipped(`no ${missing.join(', ')} here.`).skip)
+  const { commands, printed, said } = await runGuide('optimizer.md', {
+    LATCHKEY_URL: server.url,
+    LATCHKEY_KEY: server.adminKey,
+  })
+  expect(commands).toBe(4)
+  expect(printed).toEqual(said)
+})
