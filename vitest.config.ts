@@ -8,11 +8,36 @@ import { closingLine } from './test/support/closing-line.ts'
 //   *.embedded.test.ts  embedded storage
 const UNIT = ['test/**/*.unit.test.ts', 'test/engine/**/*.test.ts', 'test/architecture.test.ts']
 
+// What embedded storage has no part of its own in, so that a real server shows as much: who may do what, what callers are kept from,
+// other machines, guides. `npm run test:embedded` runs it there, too.
+const SHOWN_BY_A_SERVER = [
+  'test/{authzen,docs,search,preview}/**/*.test.ts',
+  'test/organizations/{escalation,detours,lost-power,order,leaks,mistakes,names}.test.ts',
+  'test/catalog/{kept,ratings,card,n8n}.test.ts',
+  'test/templates/{seen,from-scenario,role-pack,fails-closed,publisher}.test.ts',
+  'test/imports/{ceiling,ndjson,github-orgs}.test.ts',
+  'test/domains/{claims,joining}.test.ts',
+  'test/jobs/{guide,explain,schedules}.test.ts',
+  'test/webhooks/{delivery,guide}.test.ts',
+  'test/api-keys/nodes.test.ts',
+  'test/invitations/workspace.test.ts',
+  'test/platform/{jwt,rate-limit}.test.ts',
+  'test/usage/{analytics,kept}.test.ts',
+  'test/roles/kept.test.ts',
+  'test/cli/{packs,remote}.test.ts',
+  'test/optimizer/findings.test.ts',
+]
+const isLong = process.env.LATCHKEY_LONG === 'on'
+
 const onDatabase = (name: 'postgres' | 'embedded', other: string) => ({
   test: {
     name,
     include: ['test/**/*.test.ts'],
-    exclude: [...UNIT, `test/**/*.${other}.test.ts`],
+    exclude: [
+      ...UNIT,
+      `test/**/*.${other}.test.ts`,
+      ...(name === 'embedded' && !isLong ? SHOWN_BY_A_SERVER : []),
+    ],
     env: { TEST_DATABASE: name },
     globalSetup: ['test/support/template.ts'],
     testTimeout: 90_000,
