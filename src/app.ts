@@ -159,6 +159,8 @@ export type AppOptions = {
   /** So many an organization may have that is held whole at all. Default: any number. */
   wholeRowsMax?: number
   stalenessMs?: number
+  /** Where a runtime ties what a request has begun to that request: milliseconds others wait for it (JOIN_MS_ON_WORKERS). */
+  joinMs?: number
   now?: () => Date
   metrics?: Metrics
   /** The text of `/metrics` where several processes are one server; without it, this process tells of itself. */
@@ -249,6 +251,7 @@ export const createApp = (options: AppOptions) => {
     sliceRowsMin: options.sliceRowsMin ?? 2_000_000,
     wholeRowsMax: options.wholeRowsMax,
     stalenessMs: options.stalenessMs ?? 1000,
+    joinMs: options.joinMs,
     // Over REST nobody can be told: revisions are asked for there instead.
     revisionStore: cache.line?.canHear === false ? cache.line : undefined,
     selfService: options.selfServiceOrganizations ?? true,
@@ -496,9 +499,10 @@ const managementRoutes = (
 }
 
 /** API keys and tokens of the configured issuer, through one function. */
-const identifierOf = (policies: Policies, { jwt, cache }: AppOptions) => {
+const identifierOf = (policies: Policies, { jwt, cache, joinMs }: AppOptions) => {
   const key = createIdentifier({
     verify: identifyKey,
+    joinMs,
     peekRevision: (organizationId) =>
       organizationId === null
         ? policies.peekPlatform()?.revision

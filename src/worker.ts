@@ -19,6 +19,7 @@ import type { Message } from './platform/jobs/executor.ts'
 import type { QueueName } from './platform/jobs/queue.ts'
 import { sweepJobs, upsertWorker } from './platform/jobs/repository.ts'
 import { installSchedules, runSchedules } from './platform/jobs/schedule.ts'
+import { JOIN_MS_ON_WORKERS } from './platform/join.ts'
 import type { Log } from './platform/log.ts'
 
 /** Bindings and settings of the Worker (wrangler.toml). */
@@ -111,6 +112,7 @@ const open = async (environment: WorkerEnvironment) => {
     defaultPlan: config.DEFAULT_PLAN,
     policyBytesMax: POLICY_BYTES_MAX,
     slices: 'always',
+    joinMs: JOIN_MS_ON_WORKERS,
     wholeRowsMax: WHOLE_ROWS_MAX,
     stalenessMs: config.STALENESS_MS,
   }

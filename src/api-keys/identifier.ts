@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Actor } from '../platform/context.ts'
 import type { Sql } from '../platform/db/connect.ts'
+import { join } from '../platform/join.ts'
 
 /** A key that was verified, while what it depends on stands still. */
 type Verified = { actor: Actor; untilMs: number; revision: number; verifiedAtMs: number }
@@ -16,6 +17,8 @@ export type IdentifierOptions = {
   peekRevision: (organizationId: string | null) => number | undefined
   /** The same, asking the database if need be. */
   revision: (sql: Sql, organizationId: string | null) => Promise<number | undefined>
+  /** Milliseconds a caller waits for what another has begun to look up, see `join`. */
+  joinMs?: number | undefined
 }
 
 const CACHED_MAX = 50_000
@@ -27,7 +30,7 @@ const VERIFIED_ANEW_MS = 60_000
  * so the next request is verified anew. Nothing wrong is remembered. (The map is keyed by the token itself: its lookup
  * hashes the whole token with a seed, so time tells nothing about its parts.)
  */
-export const createIdentifier = ({ verify, peekRevision, revision }: IdentifierOptions) => {
+export const createIdentifier = ({ verify, peekRevision, revision, joinMs }: IdentifierOptions) => {
   const verified = new LRUCache<string, Verified>({ max: CACHED_MAX })
 
   const looking = new Map<string, Promise<Actor | undefined>>()
@@ -70,10 +73,16 @@ export const createIdentifier = ({ verify, peekRevision, revision }: IdentifierO
   const lookOnce = async (sql: Sql, token: string, nowMs: number): Promise<Actor | undefined> => {
     const running = looking.get(token)
     if (running) {
-      await running.catch(() => undefined)
+      const ended = running.catch(() => undefined)
+      await join(ended, joinMs, async () => {
+        if (looking.get(token) === running) looking.delete(token)
+        return undefined
+      })
       return remembered(token, nowMs) ?? look(sql, token, nowMs)
     }
-    const started = look(sql, token, nowMs).finally(() => looking.delete(token))
+    const started = look(sql, token, nowMs).finally(() => {
+      if (looking.get(token) === started) looking.delete(token)
+    })
     looking.set(token, started)
     return started
   }

@@ -1,6 +1,7 @@
 import type { Sql } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
 import { findRevisions } from '../platform/db/revisions.ts'
+import { join } from '../platform/join.ts'
 import * as repository from './repository.ts'
 
 /** Until when something that is held is known to be current, beside what it is. */
@@ -27,13 +28,18 @@ export type Marking = {
   verified(home: string, atMs: number): void
 }
 
-type Options = { stalenessMs: number; now: () => number }
+type Options = {
+  stalenessMs: number
+  now: () => number
+  /** Milliseconds a caller waits for what another has begun to read, see `join`. */
+  joinMs?: number | undefined
+}
 
 /** Milliseconds in which a node must read the log of changes, which is kept for twice as long. */
 const UNREAD_MS_MAX = 12 * 3_600_000
 
 /** Reads what changed anywhere, for all organizations at once, as often as answers may be old. */
-export const readingLog = ({ stalenessMs, now }: Options, marking: Marking): Freshness => {
+export const readingLog = ({ stalenessMs, now, joinMs }: Options, marking: Marking): Freshness => {
   let cursor: string | null = null
   let checkedAtMs = Number.NEGATIVE_INFINITY
   let readAtMs = Number.NEGATIVE_INFINITY
@@ -54,14 +60,25 @@ export const readingLog = ({ stalenessMs, now }: Options, marking: Marking): Fre
     if (doubts === doubtsBefore) checkedAtMs = startedAtMs
   }
 
+  const check = (sql: Sql): Promise<void> => {
+    const started = read(sql).finally(() => {
+      if (checking === started) checking = undefined
+    })
+    checking = started
+    return started
+  }
+
   return {
     isFresh: (nowMs) => nowMs - checkedAtMs <= stalenessMs,
     // Callers that come meanwhile wait for the same answer.
     ensure: (sql) => {
-      checking ??= read(sql).finally(() => {
-        checking = undefined
-      })
-      return checking
+      const running = checking
+      if (running)
+        return join(running, joinMs, () => {
+          if (checking === running) checking = undefined
+          return check(sql)
+        })
+      return check(sql)
     },
     unsure: () => {
       doubts++

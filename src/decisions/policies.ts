@@ -6,6 +6,7 @@ import type { Sql, Transaction } from '../platform/db/connect.ts'
 import { beforeDeadline } from '../platform/db/deadline.ts'
 import { findRevisions } from '../platform/db/revisions.ts'
 import { inPlatform, inPlatformSnapshot, revisionsOf } from '../platform/db/transaction.ts'
+import { join } from '../platform/join.ts'
 import { Problem } from '../platform/problem.ts'
 import { createAsked } from './asked.ts'
 import { askingStore, type Marking, type RevisionStore, readingLog } from './freshness.ts'
@@ -26,6 +27,8 @@ export type PoliciesOptions = HoldingOptions & {
   /** Where revisions are asked for instead of reading the log, for nodes far from the database. */
   revisionStore?: RevisionStore | undefined
   now?: () => number
+  /** Milliseconds a caller waits for what another has begun to read, see `join`. Default: as long as it takes. */
+  joinMs?: number | undefined
 }
 
 /** The policies of all organizations in memory, each as of a revision that is known to be current. */
@@ -45,16 +48,18 @@ const READINGS_MAX = 100
  */
 export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
   const now = options.now ?? Date.now
+  const { joinMs } = options
   const loader = createLoader(engine, options)
   const { states, idsBySlug } = loader
   /** Loads under way by what was asked for, with the organizations that changed meanwhile. */
   const loading = new Map<
     string,
-    { done: Promise<OrganizationState | undefined>; changed: Set<string> }
+    { done: Promise<OrganizationState | undefined>; changed: Set<string>; isGivenUp: boolean }
   >()
   let platform: PlatformState | undefined
   let platformStale = true
   let platformLoading: Promise<PlatformState> | undefined
+  let platformTurn = 0
 
   /** Whoever waits for a change of an organization, or of `platform`. */
   const waiting = new Map<string, Set<() => void>>()
@@ -93,16 +98,26 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
       if (state) state.verifiedAtMs = Math.max(state.verifiedAtMs, atMs)
     },
   }
-  const bound = { stalenessMs: options.stalenessMs, now }
+  const bound = { joinMs, stalenessMs: options.stalenessMs, now }
   const freshness = options.revisionStore
     ? askingStore(options.revisionStore, bound, marking)
     : readingLog(bound, marking)
 
   const loadPlatform = (sql: Sql): Promise<PlatformState> => {
-    platformLoading ??= (async () => {
+    const running = platformLoading
+    if (running)
+      return join(running, joinMs, () => {
+        // Whoever began it has said already that nothing is out of date.
+        if (platformLoading === running) [platformLoading, platformStale] = [undefined, true]
+        return loadPlatform(sql)
+      })
+    const turn = ++platformTurn
+    const started = (async () => {
       platformStale = false
       try {
         const rows = await inPlatform(sql, repository.findPlatform)
+        // Another has begun anew and may know better: this one says nothing any more.
+        if (turn !== platformTurn && platform) return platform
         // Kept where nothing changed: another object would have every organization compare itself anew.
         if (platform?.revision !== rows.revision) platform = compilePlatform(engine, rows)
         return platform
@@ -111,9 +126,10 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
         throw error
       }
     })().finally(() => {
-      platformLoading = undefined
+      if (platformLoading === started) platformLoading = undefined
     })
-    return platformLoading
+    platformLoading = started
+    return started
   }
 
   const currentPlatform = async (sql: Sql): Promise<PlatformState> => {
@@ -154,14 +170,25 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
     const platform = await currentPlatform(sql)
     const { key, read } = readingFor(reference, wanted)
     const running = loading.get(key)
-    if (running) return running.done
+    if (running)
+      return join(running.done, joinMs, () => {
+        // Changes are told to those only who stand here: what it reads after all counts as out of date.
+        running.isGivenUp = true
+        if (loading.get(key) === running) loading.delete(key)
+        return load(sql, reference, wanted)
+      })
     const changed = new Set<string>()
+    const flight = {
+      changed,
+      isGivenUp: false,
+      done: Promise.resolve<OrganizationState | undefined>(undefined),
+    }
     const startedAtMs = now()
     let isOver = false
-    const done = (async () => {
+    flight.done = (async () => {
       try {
         // Whoever gave up waiting no longer looks for changes: what is read after all counts as out of date.
-        const has = (id: string) => isOver || changed.has(id)
+        const has = (id: string) => isOver || flight.isGivenUp || changed.has(id)
         const reading = { platform, wanted, changed: { has } }
         const state = await beforeDeadline(read(reading, sql), LOAD_DEADLINE_MS)
         // One that did not fit is marked by nobody else.
@@ -170,11 +197,11 @@ export const createPolicies = (engine: Engine, options: PoliciesOptions) => {
         return state
       } finally {
         isOver = true
-        loading.delete(key)
+        if (loading.get(key) === flight) loading.delete(key)
       }
     })()
-    loading.set(key, { done, changed })
-    return done
+    loading.set(key, flight)
+    return flight.done
   }
 
   const isCurrent = (state: OrganizationState) =>

@@ -59,6 +59,31 @@ export const SMOKE: Record<string, (reached: Reached) => Promise<void>> = {
     expect((await ask({ explain: true })).trace).toBeTruthy()
   },
 
+  'answers many who ask for the same at once, also where who asked first has gone': async (
+    reached,
+  ) => {
+    const { ask, call, path, slug } = await started(reached)
+    for (let round = 0; round < 3; round++) {
+      // A change, so that all of them find that something has to be read.
+      await call(`PUT ${path}/members/bob`, { roles: [round % 2 ? 'viewer' : 'member'] })
+      const gone = new AbortController()
+      const question = { organization: slug, subject: 'user:bob', permission: 'scenario:read' }
+      const first = fetch(`${reached.url}/check`, {
+        method: 'POST',
+        body: JSON.stringify(question),
+        headers: { authorization: `Bearer ${reached.key}`, 'content-type': 'application/json' },
+        signal: gone.signal,
+      }).catch(() => undefined)
+      const asked = Array.from({ length: 24 }, (_, n) =>
+        ask(n % 2 ? {} : { subject: `user:u${round}-${n}` }),
+      )
+      gone.abort()
+      const codes = (await Promise.all(asked)).map(({ code }) => code)
+      expect([...new Set(codes)].toSorted()).toEqual(['not-a-member', 'role'])
+      await first
+    }
+  },
+
   'answers a batch and AuthZEN alike': async (reached) => {
     const { call, slug } = await started(reached)
     const checks = ['scenario:read', 'scenario:delete'].map((permission) => ({

@@ -1,5 +1,6 @@
 import type { Queryable, Sql, Transaction } from '../db/connect.ts'
 import { inPlatform } from '../db/transaction.ts'
+import { join } from '../join.ts'
 import type { Log } from '../log.ts'
 import { openEar } from './ear.ts'
 import { requireWord } from './key.ts'
@@ -58,13 +59,15 @@ export type GenerationsOptions = {
   /** How long a generation that nobody told us of may be unknown here. Default 1000. */
   stalenessMs?: number
   now?: () => number
+  /** Milliseconds a caller waits for what another has begun to read, see `join`. */
+  joinMs?: number | undefined
 }
 
 export type Generations = ReturnType<typeof createGenerations>
 
 /** What one node knows of the generations. It never goes back to a smaller one. */
 export const createGenerations = (options: GenerationsOptions) => {
-  const { store, log, stalenessMs = 1000, now = Date.now } = options
+  const { store, log, stalenessMs = 1000, now = Date.now, joinMs } = options
   const channel = `v1:${requireWord('environment', options.environment)}:generations`
   const known = new Map<string, number>()
   const listeners: ((name: string) => void)[] = []
@@ -102,18 +105,25 @@ export const createGenerations = (options: GenerationsOptions) => {
     now,
   })
 
+  const refresh = (sql: Sql): Promise<void> => {
+    const running = reading
+    if (running)
+      return join(running, joinMs, () => {
+        if (reading === running) reading = undefined
+        return refresh(sql)
+      })
+    const started = read(sql).finally(() => {
+      if (reading === started) reading = undefined
+    })
+    reading = started
+    return started
+  }
+
   return {
     /** Whether what is known was read at most a second ago. */
     isFresh: (nowMs: number): boolean => nowMs - readAtMs <= stalenessMs,
     /** Reads what was raised since the last time; callers that come meanwhile wait for the same answer. */
-    refresh: (sql: Sql): Promise<void> => {
-      if (reading) return reading
-      const started = read(sql).finally(() => {
-        if (reading === started) reading = undefined
-      })
-      reading = started
-      return started
-    },
+    refresh,
     /** Something was raised here, and just committed: whoever asks next reads it first. */
     doubt: (): void => {
       doubts++

@@ -1,3 +1,4 @@
+import { JOIN_MS_ON_WORKERS } from '../join.ts'
 import type { Log } from '../log.ts'
 import { createGenerations, type Generations } from './generations.ts'
 import { guardStore } from './guarded-store.ts'
@@ -40,7 +41,8 @@ export const openCache = async (options: OpenCacheOptions): Promise<OpenCache> =
   const { environment, log, bytesMax, sharesFlights = true, timeoutMs } = options
   const hasStore = options.store.kind !== 'none'
   const store = hasStore ? guardStore(options.store, { log, timeoutMs }) : options.store
-  const generations = createGenerations({ store, environment, log })
+  const joinMs = sharesFlights ? undefined : JOIN_MS_ON_WORKERS
+  const generations = createGenerations({ store, environment, log, joinMs })
   const caches = createCaches({
     store,
     environment,
