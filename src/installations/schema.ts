@@ -1,9 +1,8 @@
 import * as v from 'valibot'
 import { Reference, textUpTo } from '../permissions/schema.ts'
+import { idOf } from '../platform/id.ts'
 import { Page } from '../platform/page.ts'
 
-const id = (prefix: string) =>
-  v.pipe(v.string(), v.regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `must be an id ${prefix}_…`))
 const VersionText = v.pipe(v.string(), v.nonEmpty('must not be empty'), v.maxLength(128))
 
 /** When a new version comes: nothing, a notice, or the update itself where it is small enough. */
@@ -77,9 +76,9 @@ export const Installation = v.object({
 })
 export type Installation = v.InferOutput<typeof Installation>
 
-export const OneInstallation = v.object({ installation: id('ins') })
+export const OneInstallation = v.object({ installation: idOf('ins') })
 export const CreateInstallation = v.strictObject({
-  template: id('tpl'),
+  template: idOf('tpl'),
   version: v.optional(VersionText, 'latest'),
   workspace: v.optional(Reference),
   inputs: v.optional(InputValues, {}),
@@ -91,7 +90,7 @@ export type CreateInstallation = v.InferOutput<typeof CreateInstallation>
 
 export const ListInstallations = v.strictObject({
   workspace: v.optional(Reference),
-  template: v.optional(id('tpl')),
+  template: v.optional(idOf('tpl')),
   status: v.optional(v.picklist(['pending', 'active', 'refused', 'removed'])),
   updates: v.optional(v.literal('available')),
   ...Page,
@@ -170,8 +169,8 @@ export const Advisory = v.object({
   withdrawnAt: v.nullable(v.string()),
 })
 export type Advisory = v.InferOutput<typeof Advisory>
-export const AdvisedTemplate = v.object({ template: id('tpl') })
-export const OneAdvisory = v.object({ template: id('tpl'), advisory: id('adv') })
+export const AdvisedTemplate = v.object({ template: idOf('tpl') })
+export const OneAdvisory = v.object({ template: idOf('tpl'), advisory: idOf('adv') })
 export const CreateAdvisory = v.strictObject({
   affectedRange: VersionText,
   severity: Advisory.entries.severity,

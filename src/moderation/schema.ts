@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { Reference, textUpTo } from '../permissions/schema.ts'
+import { idOf } from '../platform/id.ts'
 import { Page } from '../platform/page.ts'
 
 /** Why something is refused or withdrawn; told in public. */
@@ -12,18 +13,15 @@ const Note = textUpTo(4000)
 const Kind = v.picklist(['submission', 'edit', 'report', 'appeal'])
 const State = v.picklist(['open', 'approved', 'rejected', 'withdrawn'])
 
-const id = (prefix: string) =>
-  v.pipe(v.string(), v.regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `must be an id ${prefix}_…`))
-
-export const OneCase = v.object({ case: id('cas') })
-export const OneTemplate = v.object({ template: id('tpl') })
-export const OneVersion = v.object({ version: id('ver') })
+export const OneCase = v.object({ case: idOf('cas') })
+export const OneTemplate = v.object({ template: idOf('tpl') })
+export const OneVersion = v.object({ version: idOf('ver') })
 export const OnePublisher = v.object({ organization: Reference })
 export const OneCategory = v.object({
   category: v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a slug')),
 })
 export const OneRating = v.object({
-  template: id('tpl'),
+  template: idOf('tpl'),
   subject: v.pipe(v.string(), v.maxLength(512)),
 })
 
@@ -78,7 +76,7 @@ export type Case = v.InferOutput<typeof Case>
 export const ListCases = v.strictObject({
   kind: v.optional(Kind),
   state: v.optional(State),
-  template: v.optional(id('tpl')),
+  template: v.optional(idOf('tpl')),
   publisher: v.optional(Reference),
   ...Page,
 })

@@ -1,12 +1,10 @@
 import * as v from 'valibot'
 import { Reference, textUpTo } from '../permissions/schema.ts'
+import { idOf } from '../platform/id.ts'
 import { Page } from '../platform/page.ts'
 
 /** One in the smallest unit of a currency: cents, yen. */
 const AMOUNT_MINOR_MAX = 100_000_000_000
-
-const id = (prefix: string) =>
-  v.pipe(v.string(), v.regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `must be an id ${prefix}_…`))
 
 /** ISO 4217, in capitals. */
 export const Currency = v.pipe(
@@ -41,7 +39,7 @@ export const PutPrices = v.strictObject({
 export type PutPrices = v.InferOutput<typeof PutPrices>
 export const Prices = v.object({ pricing: v.picklist(['free', 'paid']), prices: v.array(Price) })
 export type Prices = v.InferOutput<typeof Prices>
-export const PricedTemplate = v.object({ template: id('tpl') })
+export const PricedTemplate = v.object({ template: idOf('tpl') })
 
 export const ORDER_STATES = [
   'pending',
@@ -73,12 +71,12 @@ export const Order = v.object({
 })
 export type Order = v.InferOutput<typeof Order>
 
-export const OneOrder = v.object({ order: id('ord') })
-export const CreateOrder = v.strictObject({ template: id('tpl'), currency: Currency })
+export const OneOrder = v.object({ order: idOf('ord') })
+export const CreateOrder = v.strictObject({ template: idOf('tpl'), currency: Currency })
 export type CreateOrder = v.InferOutput<typeof CreateOrder>
 export const ListOrders = v.strictObject({
   status: v.optional(v.picklist(ORDER_STATES)),
-  template: v.optional(id('tpl')),
+  template: v.optional(idOf('tpl')),
   ...Page,
 })
 export type ListOrders = v.InferOutput<typeof ListOrders>
@@ -112,12 +110,12 @@ export const Entitlement = v.object({
   createdAt: v.string(),
 })
 export type Entitlement = v.InferOutput<typeof Entitlement>
-export const OneEntitlement = v.object({ entitlement: id('ent') })
-export const ListEntitlements = v.strictObject({ template: v.optional(id('tpl')), ...Page })
+export const OneEntitlement = v.object({ entitlement: idOf('ent') })
+export const ListEntitlements = v.strictObject({ template: v.optional(idOf('tpl')), ...Page })
 export type ListEntitlements = v.InferOutput<typeof ListEntitlements>
 export const CreateEntitlement = v.strictObject({
   organization: Reference,
-  template: id('tpl'),
+  template: idOf('tpl'),
   expiresAt: v.optional(
     v.nullable(v.pipe(v.string(), v.isoTimestamp('must be a time like 2030-01-01T00:00:00Z'))),
   ),

@@ -1,4 +1,5 @@
 import { typeidUnboxed } from 'typeid-js'
+import * as v from 'valibot'
 
 /** The prefixes of the ids we make. */
 export type IdPrefix =
@@ -27,3 +28,7 @@ export type IdPrefix =
 
 /** A new TypeID: prefixed, sortable by time of making, URL-safe (`grt_01h…`). */
 export const newId = (prefix: IdPrefix): string => typeidUnboxed(prefix)
+
+/** An id of ours in a path, a query or a body. */
+export const idOf = (prefix: IdPrefix) =>
+  v.pipe(v.string(), v.regex(new RegExp(`^${prefix}_[0-9a-z]{26}$`), `must be an id ${prefix}_…`))
