@@ -113,9 +113,10 @@ export const putTemplates = async (
     await within(async (tx) => {
       await tx`
         insert into templates (id, organization_id, slug, name, summary, category, tags, integrations, license, pricing, visibility,
-          listing, rating_sum, rating_count, install_count, content_updated_at)
+          listing, rating_sum, rating_count, install_count, content_updated_at, terms)
         select id, "organizationId", 't' || right(id, 10), name, summary, category, tags, integrations, license, pricing, 'public',
-          'listed', "ratingSum", "ratingCount", "installCount", "contentUpdatedAt"
+          'listed', "ratingSum", "ratingCount", "installCount", "contentUpdatedAt",
+          terms_of(category, tags, license, pricing, integrations, "organizationId")
         from jsonb_to_recordset(${json}) as r (id text, "organizationId" text, name text, summary text, category text, tags text[],
           integrations text[], license text, pricing text, "ratingSum" bigint, "ratingCount" int, "installCount" bigint,
           "contentUpdatedAt" timestamptz)`

@@ -1,30 +1,98 @@
 import type { Queryable } from '../platform/db/connect.ts'
 import { type Resolved, withoutFacet } from './matching.ts'
-import type { Facet, Facets } from './schema.ts'
+import { FACETS, type Facet, type Facets } from './schema.ts'
 import * as repository from './search-repository.ts'
 
 const VALUES_MAX = 50
 
-/** Each facet under the filters of the others: those that filter nothing together, the others one by one. */
+/** Runs in a transaction of its own: several at once, where the database takes several. */
+type InSearch = <Result>(work: (tx: Queryable) => Promise<Result>) => Promise<Result>
+type Asking = { filter: Resolved; facets: readonly Facet[]; isWide: boolean }
+
+/**
+ * Each facet under the filters of the others: those that filter nothing together, the others one by one.
+ * @param read the terms of what is found under all filters, where they were read already
+ */
 export const countFacets = async (
-  tx: Queryable,
-  { filter, facets, isWide }: { filter: Resolved; facets: readonly Facet[]; isWide: boolean },
+  inSearch: InSearch,
+  { filter, facets, isWide }: Asking,
+  read?: readonly string[],
 ): Promise<Facets> => {
-  const counted: Facets = { sampled: false }
-  const above = facets.includes('category') ? await readAbove(tx) : new Map<string, string[]>()
-  const count = async (together: readonly Facet[], under: Resolved) => {
-    const sample = await repository.readSample(tx, { filter: under, isWide })
-    if (sample.length > repository.SAMPLE) counted.sampled = true
-    const rows = sample.slice(0, repository.SAMPLE)
-    for (const facet of together) counted[facet] = await valuesOf(tx, rows, facet, above)
-  }
-  const free = facets.filter((facet) => withoutFacet(filter, facet) === undefined)
-  if (free.length > 0) await count(free, filter)
-  for (const facet of facets) {
-    const under = withoutFacet(filter, facet)
-    if (under) await count([facet], under)
-  }
-  return counted
+  const isFree = (facet: Facet) => withoutFacet(filter, facet) === undefined
+  const free = facets.filter(isFree)
+  const groups = [
+    ...(free.length > 0 ? [{ together: free, under: filter }] : []),
+    ...facets
+      .filter((facet) => !isFree(facet))
+      .map((facet) => ({ together: [facet], under: withoutFacet(filter, facet)! })),
+  ]
+  const counted = await Promise.all(
+    groups.map(({ together, under }) =>
+      inSearch(async (tx) => {
+        const rows =
+          (under === filter && read) || (await repository.readSample(tx, { filter: under, isWide }))
+        return { sampled: rows.length > repository.SAMPLE, ...(await valuesOf(tx, rows, together)) }
+      }),
+    ),
+  )
+  return Object.assign({}, ...counted, { sampled: counted.some(({ sampled }) => sampled) })
+}
+
+/** How often each term comes, by the facet it is of. */
+const countTerms = (rows: readonly string[]): Map<number, number>[] => {
+  const counts = FACETS.map(() => new Map<number, number>())
+  for (const row of rows)
+    for (const text of row.split(',')) {
+      const code = Number(text)
+      const of = counts[code & 7]!
+      of.set(code, (of.get(code) ?? 0) + 1)
+    }
+  return counts
+}
+
+/** The most frequent of them, with all that come as often as the last: which of these are shown, their names decide. */
+const mostFrequent = (counts: Map<number, number>) => {
+  const least = [...counts.values()].sort((one, other) => other - one)[VALUES_MAX - 1] ?? 0
+  return [...counts].filter(([, count]) => count >= least)
+}
+
+/** The values of facets, the most frequent first. A category counts with all below it. */
+const valuesOf = async (tx: Queryable, rows: readonly string[], facets: readonly Facet[]) => {
+  const counts = countTerms(rows.slice(0, repository.SAMPLE))
+  const counted = facets.map((facet) => {
+    const of = counts[FACETS.indexOf(facet)]!
+    return { facet, terms: facet === 'category' ? [...of] : mostFrequent(of) }
+  })
+  const codes = counted.flatMap(({ terms }) => terms.map(([code]) => code))
+  const names = new Map(
+    (await repository.listTerms(tx, codes)).map(({ code, value }) => [code, value]),
+  )
+  const named = counted.map(({ facet, terms }) => {
+    const values = terms.map(([code, count]) => [names.get(code)!, count] as const)
+    return [facet, values] as const
+  })
+  const above = facets.includes('category') ? await readAbove(tx) : undefined
+  return Object.fromEntries(
+    named.map(([facet, terms]) => [
+      facet,
+      sorted(facet === 'category' ? withAbove(terms, above!) : terms),
+    ]),
+  )
+}
+
+type Counted = readonly (readonly [value: string, count: number])[]
+
+const sorted = (counted: Counted) =>
+  counted
+    .map(([value, count]) => ({ value, count }))
+    .sort((one, other) => other.count - one.count || (one.value < other.value ? -1 : 1))
+    .slice(0, VALUES_MAX)
+
+const withAbove = (counted: Counted, above: ReadonlyMap<string, readonly string[]>): Counted => {
+  const sums = new Map<string, number>()
+  for (const [own, count] of counted)
+    for (const value of above.get(own) ?? [own]) sums.set(value, (sums.get(value) ?? 0) + count)
+  return [...sums]
 }
 
 /** Each category with itself and all above it. */
@@ -36,28 +104,4 @@ const readAbove = async (tx: Queryable): Promise<Map<string, string[]>> => {
     return parent ? [slug, ...chain(parent)] : [slug]
   }
   return new Map(rows.map(({ slug }) => [slug, chain(slug)]))
-}
-
-/** The values of a facet, the most frequent first. A category counts with all below it. */
-const valuesOf = async (
-  tx: Queryable,
-  rows: readonly repository.Sampled[],
-  facet: Facet,
-  above: ReadonlyMap<string, readonly string[]>,
-) => {
-  const counts = new Map<string, number>()
-  for (const row of rows)
-    for (const own of row[facet])
-      for (const value of facet === 'category' ? (above.get(own) ?? [own]) : [own])
-        counts.set(value, (counts.get(value) ?? 0) + 1)
-  const handles = facet === 'publisher' ? await readHandles(tx, [...counts.keys()]) : undefined
-  return [...counts]
-    .map(([value, count]) => ({ value: handles?.get(value) ?? value, count }))
-    .sort((one, other) => other.count - one.count || (one.value < other.value ? -1 : 1))
-    .slice(0, VALUES_MAX)
-}
-
-const readHandles = async (tx: Queryable, ids: readonly string[]) => {
-  const rows = await repository.listHandles(tx, ids)
-  return new Map(rows.map(({ organizationId, handle }) => [organizationId, handle]))
 }

@@ -2,17 +2,22 @@ import type { Fragment, Queryable } from '../platform/db/connect.ts'
 import type { Filter } from './filter.ts'
 import type { Facet } from './schema.ts'
 
+/** The filters that are of terms, which the database numbers. */
+export const OF_TERMS = ['category', 'tag', 'license', 'pricing', 'publisher'] as const
+type OfTerms = (typeof OF_TERMS)[number]
+
 /** A filter with what the database was asked of it first. */
-export type Resolved = Omit<Filter, 'q' | 'category'> & {
+export type Resolved = Omit<Filter, 'q' | OfTerms> & {
   /** The words, as the database searches for them. */
   query?: string | undefined
-  /** The category with all below it. */
-  categories?: readonly string[] | undefined
+} & {
+  /** The numbers of what is asked for; of a category with all below it. */
+  [Member in OfTerms]?: readonly number[]
 }
 
 /** Which filter counts for no facet but the others. */
 const OWN: Record<Facet, readonly (keyof Resolved)[]> = {
-  category: ['categories'],
+  category: ['category'],
   tag: ['tag'],
   license: ['license'],
   pricing: ['pricing'],
@@ -39,15 +44,14 @@ type Conditions = {
 
 /** Each filter as a condition on a template `t`. */
 const CONDITIONS: Omit<Conditions, 'query' | 'currency' | 'priceMin' | 'priceMax'> = {
-  categories: (tx, slugs) => tx`t.category = any(${slugs as string[]}::text[])`,
-  tag: (tx, tags) => tx`t.tags @> ${tags}::text[]`,
+  category: (tx, any) => tx`t.terms && ${any as number[]}::int[]`,
+  tag: (tx, all) => tx`t.terms @> ${all as number[]}::int[]`,
   integration: (tx, all) => tx`t.integrations @> ${all}::text[]`,
   usableWith: (tx, all) => tx`t.integrations <@ ${all}::text[]`,
-  license: (tx, license) => tx`t.license = ${license}`,
-  pricing: (tx, pricing) => tx`t.pricing = ${pricing}`,
+  license: (tx, one) => tx`t.terms @> ${one as number[]}::int[]`,
+  pricing: (tx, one) => tx`t.terms @> ${one as number[]}::int[]`,
+  publisher: (tx, one) => tx`t.terms @> ${one as number[]}::int[]`,
   ratingMin: (tx, score) => tx`t.rating_score >= ${score}::float8`,
-  publisher: (tx, handle) =>
-    tx`t.organization_id = (select organization_id from publishers where handle = ${handle})`,
   official: (tx, official) => tx`t.is_official = ${official}`,
   verified: (tx, verified) => tx`
     exists (select 1 from publishers p where p.organization_id = t.organization_id and p.verified_at is not null) = ${verified}`,

@@ -2,13 +2,13 @@ import type { Fragment, Queryable } from '../platform/db/connect.ts'
 import type { Position } from './cursor.ts'
 import type { Sorting } from './filter.ts'
 import { matching, type Resolved } from './matching.ts'
-import type { CatalogItem, Facet, Sort } from './schema.ts'
+import type { CatalogItem, Sort } from './schema.ts'
 
 /** So many of the most popular matches are ranked, and counted for facets. */
 export const SAMPLE = 2000
 
-/** An item with its sort key. */
-export type Found = CatalogItem & { key: number | string }
+/** An item with its sort key; the first of what was ranked and sampled with the terms of all that was. */
+export type Found = CatalogItem & { key: number | string; sample?: string | null }
 
 /** Within one search: plans are made for what is asked and never compiled, which takes longer than they run; words of no use are no news. */
 export const planAnew = (tx: Queryable) => tx`
@@ -28,15 +28,31 @@ export const readWords = async (
   return read!.query
 }
 
-/** A category with all below it. */
-export const listBelow = async (tx: Queryable, slug: string) => {
-  const rows = await tx<{ slug: string }[]>`
-    with recursive below as (
-      select slug from categories where slug = ${slug}
-      union select c.slug from categories c join below b on c.parent = b.slug)
-    select slug from below`
-  return rows.map((row) => row.slug)
-}
+export type Code = { facet: number; value: string; code: number }
+
+/** The numbers of terms, by what they are of (FACETS): of a category with all below it, of a publisher by its handle. */
+export const listCodes = (
+  tx: Queryable,
+  asked: Partial<Record<'category' | 'license' | 'pricing' | 'publisher', string | undefined>> & {
+    tag?: readonly string[] | undefined
+  },
+) => tx<Code[]>`
+  with recursive below as (
+    select slug from categories where slug = ${asked.category ?? null}::text
+    union select c.slug from categories c join below b on c.parent = b.slug),
+  asked (facet, value) as (
+    select 0, slug from below union all select 1, unnest(${(asked.tag ?? []) as string[]}::text[])
+    union all select 2, ${asked.license ?? null}::text union all select 3, ${asked.pricing ?? null}::text
+    union all select 5, (select organization_id from publishers where handle = ${asked.publisher ?? null}::text))
+  select facet, value, t.id * 8 + facet as code from asked join catalog_terms t using (facet, value)`
+
+/** What terms are called, publishers by their handles. */
+export const listTerms = (tx: Queryable, codes: readonly number[]) => tx<
+  { code: number; value: string }[]
+>`
+  select t.id * 8 + t.facet as code, coalesce(p.handle, t.value) as value
+  from catalog_terms t left join publishers p on t.facet = 5 and p.organization_id = t.value
+  where t.id = any(${codes.map((code) => code >> 3)}::int[])`
 
 /** The columns of an item of a template `t` whose publisher is `p`. */
 export const ITEM = (tx: Queryable) => tx`
@@ -65,6 +81,8 @@ export type Range = {
   limit: number
   /** For clients that number their pages. */
   offset?: number
+  /** Whether what is ranked is wanted as a sample, too. */
+  isSampled?: boolean
 }
 
 /** One page of what was found. */
@@ -140,67 +158,46 @@ const listByPrice = (tx: Queryable, range: Range) => {
   )
 }
 
-/** By how well the words match, of the most popular matches. A name weighs more than a summary, that more than a description. */
+/**
+ * By how well the words match, of the most popular matches. A name weighs more than a summary, that more than a description.
+ * These are what facets are counted over, too: the first row brings their terms.
+ */
 const listRanked = (tx: Queryable, range: Range) => {
-  const { filter, isWide, limit, offset = 0, sorting } = range
+  const { filter, isWide, limit, offset = 0, sorting, isSampled = false } = range
   const text = isWide ? tx`t.words || coalesce(d.words, '')` : tx`t.words`
   const description = isWide ? tx`left join template_descriptions d on d.template_id = t.id` : tx``
   const order = sorted(tx, sorting, tx`rank`, tx`id`)
-  return items(
-    tx,
-    tx`select id, rank as key, row_number() over (order by ${order}) as place from (
-         select t.id, ts_rank(${text}, ${filter.query!}::tsquery)::float8 * (1 + t.popularity) as rank from (
-           select t.id, t.words, t.popularity from templates t where ${matching(tx, filter, isWide)}
-           order by t.popularity desc, t.id limit ${SAMPLE}) t ${description}) ranked
-       where ${beyond(tx, range, tx`rank`, tx`id`)} order by ${order} limit ${limit} offset ${offset}`,
-  )
+  return tx<Found[]>`
+    with popular as materialized (
+      select t.id, t.words, t.popularity, t.terms from templates t where ${matching(tx, filter, isWide)}
+      order by t.popularity desc, t.id limit ${SAMPLE + 1}),
+    page as (
+      select id, rank as key, row_number() over (order by ${order}) as place from (
+        select t.id, ts_rank(${text}, ${filter.query!}::tsquery)::float8 * (1 + t.popularity) as rank
+        from (select * from popular limit ${SAMPLE}) t ${description}) ranked
+      where ${beyond(tx, range, tx`rank`, tx`id`)} order by ${order} limit ${limit} offset ${offset})
+    select ${ITEM(tx)}, page.key, case when page.place = 1 and ${isSampled} then (select ${TERMS(tx)} from popular) end as sample
+    from page join templates t on t.id = page.id join publishers p on p.organization_id = t.organization_id order by page.place`
 }
 
-/** What parts of a sample are told apart by; no word that is counted holds one. */
-const [BETWEEN_ROWS, BETWEEN_COLUMNS, BETWEEN_WORDS] = ['\u001d', '\u001f', '\u001e']
+/** Of rows with their terms all terms as one text, counted here: grouping in the database takes several times as long. */
+const TERMS = (tx: Queryable) => tx`string_agg(array_to_string(terms, ','), ';')`
 
-/** What a template of the sample has of each facet; of its publisher the organization. */
-export type Sampled = Record<Facet, readonly string[]>
+/** The terms of each template that was ranked; undefined where nothing was. */
+export const sampleOf = ([first]: readonly Found[]): string[] | undefined =>
+  first?.sample?.split(';')
 
-/**
- * The most popular matches, and one more where there are more. As one text, counted here: grouping in the database takes
- * several times as long.
- */
+/** The terms of the most popular matches, and of one more where there are more. */
 export const readSample = async (
   tx: Queryable,
   { filter, isWide }: { filter: Resolved; isWide: boolean },
-): Promise<Sampled[]> => {
+): Promise<string[]> => {
   const [row] = await tx<{ sample: string | null }[]>`
-    select string_agg(concat_ws(${BETWEEN_COLUMNS}, category, license, pricing, organization_id, array_to_string(tags, ${BETWEEN_WORDS}),
-      array_to_string(integrations, ${BETWEEN_WORDS})), ${BETWEEN_ROWS}) as sample
-    from (${mostPopular(tx, filter, isWide)}) t`
-  return (row!.sample?.split(BETWEEN_ROWS) ?? []).map(sampledOf)
+    select ${TERMS(tx)} as sample from (
+      select t.terms from templates t where ${matching(tx, filter, isWide)}
+      order by t.popularity desc, t.id limit ${SAMPLE + 1}) t`
+  return row!.sample?.split(';') ?? []
 }
-
-const mostPopular = (tx: Queryable, filter: Resolved, isWide: boolean) => {
-  const columns = tx`t.category, t.license, t.pricing, t.organization_id, t.tags, t.integrations`
-  const found = tx`from templates t where ${matching(tx, filter, isWide)} order by t.popularity desc, t.id limit ${SAMPLE + 1}`
-  const isPriced = filter.priceMin !== undefined || filter.priceMax !== undefined
-  // What is looked for by its price alone is found in indexes, without its row.
-  return isPriced
-    ? tx`select ${columns} from (select t.id ${found}) m join templates t on t.id = m.id`
-    : tx`select ${columns} ${found}`
-}
-
-const sampledOf = (text: string): Sampled => {
-  const [category, license, pricing, publisher, tags, integrations] = text.split(BETWEEN_COLUMNS)
-  const words = (list: string | undefined) => (list ? list.split(BETWEEN_WORDS) : [])
-  return {
-    ...{ category: [category!], license: [license!], pricing: [pricing!], publisher: [publisher!] },
-    ...{ tag: words(tags), integration: words(integrations) },
-  }
-}
-
-/** The handles of organizations that publish. */
-export const listHandles = (tx: Queryable, ids: readonly string[]) => tx<
-  { organizationId: string; handle: string }[]
->`
-  select organization_id, handle from publishers where organization_id = any(${ids as string[]}::text[])`
 
 /** Every category with what lies above it. */
 export const listParents = (tx: Queryable) => tx<{ slug: string; parent: string | null }[]>`

@@ -5,8 +5,16 @@ import { hashOf, readCursor, writeCursor } from './cursor.ts'
 import { countFacets } from './facets.ts'
 import { type Filter, readSearch, type Sorting } from './filter.ts'
 import { kept } from './kept.ts'
-import type { Resolved } from './matching.ts'
-import type { CatalogItem, CatalogPage, Facet, Facets, SearchCatalog, Sort } from './schema.ts'
+import { OF_TERMS, type Resolved } from './matching.ts'
+import {
+  type CatalogItem,
+  type CatalogPage,
+  FACETS,
+  type Facet,
+  type Facets,
+  type SearchCatalog,
+  type Sort,
+} from './schema.ts'
 import * as repository from './search-repository.ts'
 import { readKnownWords, splitLast, suggest } from './words.ts'
 
@@ -23,20 +31,17 @@ export const searchCatalog = async (
   const hash = await hashOf(filter, sorting)
   const after = readCursor(input.cursor, hash, sorting)
   const { limit, facets = [] } = input
-  const find = () => findPage(context, { filter, sorting, after, limit })
-  const count = (isWide: boolean) =>
-    facets.length === 0 ? undefined : facetsOf(context, { filter, facets, isWide })
-  // Counted beside the page: rarely it turns out that descriptions are looked into, and then there is little to count.
-  const [{ isWide, found, isMore }, beside] = await Promise.all([
-    after ? find() : kept(context, ['page', filter, sorting, limit], find),
-    count(after?.isWide ?? false),
-  ])
+  const wanted = { filter, sorting, after, limit }
+  const { isWide, found, isMore, counted } = after
+    ? await findNext(context, wanted, facets, after.isWide)
+    : await kept(context, ['page', filter, sorting, limit, facets], () =>
+        findFirst(context, wanted, facets),
+      )
   const last = found.at(-1)
   const nextCursor =
     isMore && last ? writeCursor(hash, { key: last.key, id: last.id, isWide }) : null
-  const counted = isWide === (after?.isWide ?? false) ? beside : await count(isWide)
   const didYouMean = after || !filter.q ? undefined : await suggestionFor(context, filter.q)
-  const items = found.map(({ key: _, ...item }): CatalogItem => item)
+  const items = found.map(({ key: _, sample: __, ...item }): CatalogItem => item)
   return {
     items,
     nextCursor,
@@ -57,42 +62,109 @@ type Wanted = {
   after: Parameters<typeof writeCursor>[1] | undefined
   limit: number
 }
-type Page = { isWide: boolean; found: repository.Found[]; isMore: boolean }
+type Page = {
+  isWide: boolean
+  found: repository.Found[]
+  isMore: boolean
+  /** What was ranked, to be counted. */
+  sample: string[] | undefined
+}
+type Answer = Omit<Page, 'sample'> & { counted?: Facets | undefined }
+
+/**
+ * By relevance what is ranked is what is counted, so it is read once; else facets are counted beside the page: rarely it turns out
+ * that descriptions are looked into, and then there is little to count.
+ */
+const findFirst = async (
+  context: Context,
+  wanted: Wanted,
+  facets: readonly Facet[],
+): Promise<Answer> => {
+  const { filter, sorting } = wanted
+  const count = (isWide: boolean, sample?: string[]) =>
+    facets.length === 0 ? undefined : countUnder(context, { filter, facets, isWide }, sample)
+  if (sorting.sort === 'relevance') {
+    const { sample, ...page } = await findPage(context, wanted, facets.length > 0)
+    return { ...page, counted: await count(page.isWide, sample) }
+  }
+  const [{ sample: _, ...page }, beside] = await Promise.all([
+    findPage(context, wanted),
+    count(false),
+  ])
+  return { ...page, counted: page.isWide ? await count(true) : beside }
+}
+
+const findNext = async (
+  context: Context,
+  wanted: Wanted,
+  facets: readonly Facet[],
+  isWide: boolean,
+): Promise<Answer> => {
+  const [page, counted] = await Promise.all([
+    findPage(context, wanted),
+    facets.length === 0 ? undefined : facetsOf(context, { filter: wanted.filter, facets, isWide }),
+  ])
+  return { ...page, counted }
+}
 
 /** Descriptions are looked into where the first page is not full without them; from there on they are. */
-const findPage = (context: Context, { filter, sorting, after, limit }: Wanted): Promise<Page> =>
+const findPage = (
+  context: Context,
+  { filter, sorting, after, limit }: Wanted,
+  isSampled = false,
+): Promise<Page> =>
   inSearch(context, async (tx) => {
     const resolved = await resolve(tx, filter)
     const read = async (isWide: boolean) => {
-      const range = { filter: resolved, sorting, after, limit: limit + 1, isWide }
+      const range = { filter: resolved, sorting, after, limit: limit + 1, isWide, isSampled }
       const rows = await repository.listFound(tx, range)
-      return { isWide, found: rows.slice(0, limit), isMore: rows.length > limit }
+      const sample = repository.sampleOf(rows)
+      return { isWide, found: rows.slice(0, limit), isMore: rows.length > limit, sample }
     }
     const page = await read(after?.isWide ?? false)
     const isFull = page.found.length === limit
     return after || isFull || resolved.query === undefined ? page : read(true)
   })
 
-/** Asks the database what the words of a search mean to it, and what lies below a category. */
-const resolve = async (tx: Queryable, { q, category, ...rest }: Filter): Promise<Resolved> => {
+/** Asks the database what the words of a search mean to it, and by what numbers it knows its terms. */
+const resolve = async (
+  tx: Queryable,
+  { q, category, tag, license, pricing, publisher, ...rest }: Filter,
+): Promise<Resolved> => {
   const query = q === undefined ? undefined : await repository.readWords(tx, splitLast(q))
-  const categories = category === undefined ? undefined : await repository.listBelow(tx, category)
+  const asked = { category, tag, license, pricing, publisher }
   return {
     ...rest,
     ...(query === undefined ? {} : { query }),
-    ...(categories ? { categories } : {}),
+    ...(Object.values(asked).some((each) => each !== undefined) ? await codesOf(tx, asked) : {}),
   }
 }
 
-const facetsOf = (
-  context: Context,
-  { filter, facets, isWide }: { filter: Filter; facets: readonly Facet[]; isWide: boolean },
-): Promise<Facets> =>
-  kept(context, ['facets', filter, facets, isWide], () =>
-    inSearch(context, async (tx) =>
-      countFacets(tx, { filter: await resolve(tx, filter), facets, isWide }),
-    ),
+/** What no listed template has has no number. */
+const NONE = -1
+
+const codesOf = async (tx: Queryable, asked: Pick<Filter, (typeof OF_TERMS)[number]>) => {
+  const known = await repository.listCodes(tx, asked)
+  const of = (member: (typeof OF_TERMS)[number]) => {
+    const codes = known.flatMap(({ facet, code }) => (FACETS[facet] === member ? [code] : []))
+    const wanted = member === 'tag' ? asked.tag!.length : 1
+    return codes.length < wanted ? [NONE] : codes
+  }
+  const given = OF_TERMS.filter((member) => asked[member] !== undefined)
+  return Object.fromEntries(given.map((member) => [member, of(member)]))
+}
+
+type Asking = { filter: Filter; facets: readonly Facet[]; isWide: boolean }
+
+const facetsOf = (context: Context, asking: Asking): Promise<Facets> =>
+  kept(context, ['facets', asking.filter, asking.facets, asking.isWide], () =>
+    countUnder(context, asking),
   )
+
+const countUnder = async (context: Context, { filter, ...asking }: Asking, sample?: string[]) => {
+  const resolved = await inSearch(context, (tx) => resolve(tx, filter))
+  return countFacets((work) => inSearch(context, work), { ...asking, filter: resolved }, sample)
+}
 
 const suggestionFor = async (context: Context, q: string) => {
   const known = await kept(context, ['words'], () => inSearch(context, readKnownWords))
@@ -125,7 +197,7 @@ export const searchNumbered = async (
     }),
   )
   const counted = await facetsOf(context, { filter, facets, isWide })
-  const items = found.map(({ key: _, ...item }): CatalogItem => item)
+  const items = found.map(({ key: _, sample: __, ...item }): CatalogItem => item)
   return { items, total, facets: counted }
 }
 

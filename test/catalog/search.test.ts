@@ -299,6 +299,8 @@ describe('a sample', () => {
         select 'tpl_' || lpad(n::text, 26, '0'), organization_id, 'm' || n, 'Mass ' || n, category, license, 'public', 'listed',
           case when n % 2 = 0 then '{mass,even}'::text[] else '{mass}' end, case when n <= 1500 then 2 else 0 end
         from templates, generate_series(1, 2100) n where id = ${id}`
+      await tx`update templates set terms = terms_of(category, tags, license, pricing, integrations, organization_id)
+        where tags @> '{mass}'`
     })
     const { body } = await search({ tag: 'mass', facets: ['tag', 'license'], limit: '1' })
     expect(body.facets.sampled).toBe(true)
