@@ -105,6 +105,8 @@ import { createMetering, usageViolations } from './usage/service.ts'
 import { webhookJobs, webhookSchedules } from './webhooks/jobs.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 import { tellWebhooks, type WebhookSettings } from './webhooks/service.ts'
+import { workloadJobs, workloadSchedules } from './workload/jobs.ts'
+import { workloadRoutes } from './workload/routes.ts'
 import { workspaceRoutes, workspacesRoutes } from './workspaces/routes.ts'
 import { workspaceViolations } from './workspaces/service.ts'
 
@@ -212,6 +214,7 @@ const SCHEDULES: readonly BuiltInSchedule[] = [
   ...usageSchedules,
   ...invitationSchedules,
   ...webhookSchedules,
+  ...workloadSchedules,
 ]
 
 const DNS_OVER_HTTPS = 'https://cloudflare-dns.com/dns-query'
@@ -325,6 +328,7 @@ export const createApp = (options: AppOptions) => {
       ...domainJobs(resolveTxt),
       ...invitationJobs(mailOf(options)),
       ...webhookJobs(webhooks),
+      ...workloadJobs(options.sqlParser),
     ].map((handler) => [handler.type.jobName, handler]),
   )
   app.route(
@@ -494,6 +498,7 @@ const managementRoutes = (
     .route('/templates', catalog(gate))
     .route('/cache', cacheRoutes({ ...cache, policies }))
     .route('/optimizer', optimizerRoutes(optimizer))
+    .route('/optimizer', workloadRoutes)
     .route('/organizations', organizationsRoutes)
     .route('/organizations/:organization', organization)
 }

@@ -26,6 +26,7 @@ import { connect, type Sql } from './platform/db/connect.ts'
 import { startEmbedded } from './platform/db/embedded.ts'
 import { isMigrated, migrate } from './platform/db/migrate.ts'
 import { readMigrations } from './platform/db/migrations.ts'
+import type { OnStatement } from './platform/db/observe.ts'
 import { createBullmqExecutor } from './platform/jobs/bullmq.ts'
 import { installSchedules, startScheduler } from './platform/jobs/schedule.ts'
 import { openWakeLine } from './platform/jobs/wake-line.ts'
@@ -40,22 +41,27 @@ import { createOutbox } from './platform/node/outbox.ts'
 import { createSend } from './platform/node/send.ts'
 import { createSqlParser } from './platform/node/sql-parser.ts'
 import { installPacks, readPack } from './roles/service.ts'
+import { createRecorder, createWorkloadWriter } from './workload/service.ts'
 
 /** A running database, and how to let go of it. */
 export type OpenDatabase = { sql: Sql; kind: 'embedded' | 'server'; close: () => Promise<void> }
 
 /** Opens the database that the settings name: a server, or the embedded one in the data directory. */
-export const openDatabase = async (config: Config, log: Log): Promise<OpenDatabase> => {
+export const openDatabase = async (
+  config: Config,
+  log: Log,
+  onStatement?: OnStatement,
+): Promise<OpenDatabase> => {
   const onNotice = (message: string) => log.debug({ message }, 'the database says')
   if (config.DATABASE_URL) {
     const sql = connect(
       { url: config.DATABASE_URL },
-      { connectionsMax: config.DATABASE_CONNECTIONS_MAX, onNotice },
+      { connectionsMax: config.DATABASE_CONNECTIONS_MAX, onNotice, onStatement },
     )
     return { sql, kind: 'server', close: () => sql.end({ timeout: 5 }) }
   }
   const embedded = await startEmbedded({ dataDir: config.DATA_DIR })
-  const sql = connect(embedded.target, { onNotice })
+  const sql = connect(embedded.target, { onNotice, onStatement })
   const close = async () => {
     await sql.end({ timeout: 5 })
     await embedded.stop()
@@ -273,7 +279,8 @@ const DRAIN_MS = 10_000
 /** Opens the database, puts the server together and serves; resolves when requests are served. */
 export const start = async (config: Config, part?: Part): Promise<Running> => {
   const log = createLog(config.LOG_LEVEL, part?.worker)
-  const database = await openDatabase(config, log)
+  const recorder = createRecorder(config.SLOW_QUERY_MS)
+  const database = await openDatabase(config, log, recorder.seen)
   const letGo = [database.close]
   try {
     const assembled = await assemble(config, database, log, part)
@@ -285,6 +292,10 @@ export const start = async (config: Config, part?: Part): Promise<Running> => {
     letGo.unshift(workers.stop)
     const counted = metering.start(database.sql)
     letGo.unshift(counted.stop)
+    const { now } = context
+    const workload = createWorkloadWriter(recorder, { parser: createSqlParser(), log, now })
+    const measured = workload.start(database.sql)
+    letGo.unshift(measured.stop)
     const server = await listen(fetch, config)
     const first =
       makesKey && !config.LATCHKEY_ADMIN_KEY
@@ -316,6 +327,7 @@ export const start = async (config: Config, part?: Part): Promise<Running> => {
         assembled.mail.stop()
         await denials.flush()
         await counted.stop()
+        await measured.stop()
         await database.close()
       },
     }

@@ -51,7 +51,7 @@ const ORDER = [
     'webhooks',
     'archives',
   ],
-  ...['jobs', 'optimizer'],
+  ...['jobs', 'optimizer', 'workload'],
 ]
 
 /** What each part of the house may import of the others. */

@@ -128,6 +128,7 @@ const Settings = v.object({
   DATA_KEY_PREVIOUS: v.optional(dataKey),
   JOB_QUEUES: v.optional(queueNames, 'all'),
   JOB_POLL_MS: v.optional(wholeNumber(50, 60_000), '1000'),
+  SLOW_QUERY_MS: v.optional(wholeNumber(1, 600_000), '100'),
   SMTP_URL: v.optional(url('smtp:', 'smtps:')),
   MAIL_FROM: v.optional(v.pipe(text, v.maxLength(300))),
   INVITATION_URL: v.optional(

@@ -1,4 +1,5 @@
 import postgres from 'postgres'
+import { type OnStatement, observe } from './observe.ts'
 
 /** A pool of connections. */
 export type Sql = postgres.Sql<{ bigint: number; timestamp: string }>
@@ -23,6 +24,8 @@ export type ConnectOptions = {
   onNotify?: (channel: string, payload: string) => void
   /** A connection of the pool was closed. */
   onClose?: () => void
+  /** What was run, and how long it took. */
+  onStatement?: OnStatement | undefined
 }
 
 /** Seconds between two tries to reach a database that is away. */
@@ -70,7 +73,9 @@ export const connect = (target: DatabaseTarget, options: ConnectOptions = {}): S
           username: 'postgres',
           password: 'postgres',
         })
-  return guardTransactions(sql as unknown as Sql)
+  const { onStatement } = options
+  if (onStatement) observe(sql as unknown as Sql, onStatement)
+  return guardTransactions(sql as unknown as Sql, onStatement)
 }
 
 /** The connection of a transaction is gone: whatever it has done is undone, and nothing more may be said in its name. */
@@ -89,13 +94,13 @@ const never = () => new Promise<never>(() => {})
  * (porsager/postgres#1154), or, once the connection is made anew, outside of any transaction and without its role. Here
  * such statements are refused, and nothing is rolled back or committed any more.
  */
-const guardTransactions = (sql: Sql): Sql => {
+const guardTransactions = (sql: Sql, onStatement?: OnStatement): Sql => {
   const begin = sql.begin.bind(sql) as (...given: unknown[]) => Promise<unknown>
   const guardedBegin = (...given: unknown[]) => {
     const work = given.pop() as Work
     let isGone = false
     const gone = () => isGone
-    const done = begin(...given, guardedWork(work, gone))
+    const done = begin(...given, guardedWork(work, gone, onStatement))
     done.catch(() => {
       isGone = true
     })
@@ -105,10 +110,11 @@ const guardTransactions = (sql: Sql): Sql => {
 }
 
 const guardedWork =
-  (work: Work, gone: () => boolean): Work =>
+  (work: Work, gone: () => boolean, onStatement: OnStatement | undefined): Work =>
   async (tx) => {
+    if (onStatement) observe(tx, onStatement)
     try {
-      const result = work(guardedTransaction(tx, gone))
+      const result = work(guardedTransaction(tx, gone, onStatement))
       const value = await (Array.isArray(result) ? Promise.all(result) : result)
       return gone() ? await never() : value
     } catch (error) {
@@ -119,7 +125,11 @@ const guardedWork =
     }
   }
 
-const guardedTransaction = (tx: Transaction, gone: () => boolean): Transaction => {
+const guardedTransaction = (
+  tx: Transaction,
+  gone: () => boolean,
+  onStatement: OnStatement | undefined,
+): Transaction => {
   const refused = () => {
     const rejection = Promise.reject(new TransactionGone())
     rejection.catch(() => {})
@@ -139,7 +149,7 @@ const guardedTransaction = (tx: Transaction, gone: () => boolean): Transaction =
           const work = given.pop() as Work
           return gone()
             ? refused()
-            : Reflect.apply(value, target, [...given, guardedWork(work, gone)])
+            : Reflect.apply(value, target, [...given, guardedWork(work, gone, onStatement)])
         }
       return value
     },
