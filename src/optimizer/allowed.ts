@@ -11,7 +11,7 @@ export const NODES = new Set([
   ...STATEMENTS,
   ...words(`
     WithClause CommonTableExpr CTESearchClause CTECycleClause ResTarget RangeVar Alias JoinExpr RangeSubselect
-    RangeFunction RangeTableSample ColumnRef A_Star A_Const String Integer Float Boolean BitString List ParamRef A_Expr
+    RangeFunction ColumnDef RangeTableSample ColumnRef A_Star A_Const String Integer Float Boolean BitString List ParamRef A_Expr
     BoolExpr NullTest BooleanTest FuncCall NamedArgExpr TypeCast TypeName CollateClause SubLink SortBy WindowDef
     GroupingSet GroupingFunc CaseExpr CaseWhen CoalesceExpr MinMaxExpr SQLValueFunction A_ArrayExpr A_Indices
     A_Indirection RowExpr MultiAssignRef SetToDefault OnConflictClause InferClause IndexElem LockingClause
@@ -41,7 +41,8 @@ export const FUNCTIONS = words(`
   string_to_array unnest array_lower array_upper
   json_array_length jsonb_array_length json_extract_path_text jsonb_extract_path_text jsonb_extract_path
   jsonb_array_elements jsonb_array_elements_text json_array_elements json_array_elements_text jsonb_each jsonb_each_text
-  jsonb_object_keys json_object_keys jsonb_typeof json_typeof jsonb_set jsonb_strip_nulls
+  jsonb_object_keys json_object_keys jsonb_to_recordset json_to_recordset jsonb_to_record json_to_record jsonb_typeof
+  json_typeof jsonb_set jsonb_strip_nulls
   to_tsvector to_tsquery plainto_tsquery websearch_to_tsquery phraseto_tsquery ts_rank ts_rank_cd
   lower_inc upper_inc isempty tstzrange tsrange int4range int8range daterange numrange
   current_schema current_schemas current_database pg_typeof format_type pg_get_expr pg_get_indexdef

@@ -17,7 +17,7 @@ export type SlowStatement = SeenStatement & { at: string }
 /** Texts that are told apart until they are written down; more are counted as dropped. */
 const TEXTS_MAX = 2000
 const SLOW_MAX = 200
-/** What is longer than this is nothing anybody would read. */
+/** What is longer than this, such as a migration, is nothing anybody would read, and is not measured. */
 const TEXT_CHARACTERS_MAX = 10_000
 
 /** What this process has run since it was last written down: a few additions a statement. */
@@ -34,7 +34,7 @@ export const createRecorder = (slowMs: number, now = () => new Date()): Recorder
   const measuredOf = (text: string) => {
     const known = measured.get(text)
     if (known) return known
-    if (measured.size >= TEXTS_MAX || text.length > TEXT_CHARACTERS_MAX) return undefined
+    if (measured.size >= TEXTS_MAX) return undefined
     const begun = { text, calls: 0, rows: 0, totalMs: 0, totalMsSquares: 0, maxMs: 0, slow: 0 }
     measured.set(text, begun)
     return begun
@@ -42,6 +42,7 @@ export const createRecorder = (slowMs: number, now = () => new Date()): Recorder
 
   return {
     seen({ text, durationMs, rows }) {
+      if (text.length > TEXT_CHARACTERS_MAX) return
       const known = measuredOf(text)
       if (!known) {
         dropped++

@@ -50,8 +50,7 @@ export const createWorkloadWriter = (
     const { measured, slow, dropped } = recorder.take()
     try {
       await put(sql, measured, slow)
-      if (dropped > 0)
-        log.warn({ dropped }, 'statements were too many or too long to be told apart')
+      if (dropped > 0) log.warn({ dropped }, 'statements were too many to be told apart')
     } catch (error) {
       // Figures to look at, not books: what a minute measured may be lost with the database.
       log.warn({ err: error }, 'what statements took was not written down')

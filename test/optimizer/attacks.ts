@@ -101,6 +101,7 @@ export const HARMLESS: readonly [what: string, query: string][] = [
   ['catalogs', 'select relname from pg_catalog.pg_class where relkind = $1'],
   ['the catalogs of the standard', 'select table_name from information_schema.tables'],
   ['VALUES', 'values (1, 2), (3, 4)'],
+  ['rows of JSON', `select * from jsonb_to_recordset('[{"a": 1}]') as r (a int, b text)`],
   ['TABLE', 'table grants'],
   [
     'a recursion',
