@@ -1,63 +1,26 @@
 import { Hono, type Context as HonoContext } from 'hono'
 import { LRUCache } from 'lru-cache'
-import { apiKeyRoutes } from './api-keys/routes.ts'
 import { createIdentifier, identifyKey } from './api-keys/service.ts'
-import {
-  catalog,
-  marketplaceRoutes,
-  n8nCatalog,
-  noticesCatalog,
-  organizationMarketplaceRoutes,
-} from './app/marketplace.ts'
-import { archiveRoutes } from './archives/routes.ts'
+import { handlersOf, jobContext, permitsNow, SCHEDULES } from './app/jobs.ts'
+import { managementRoutes } from './app/management.ts'
+import { n8nCatalog } from './app/marketplace.ts'
+import { VIOLATIONS } from './app/violations.ts'
 import { createDenials, type Denials } from './audit/service.ts'
 import { authzenRoutes } from './authzen/routes.ts'
-import { cacheRoutes } from './cache/routes.ts'
-import { catalogJobs, catalogSchedules } from './catalog/jobs.ts'
-import { decisionJobs, decisionSchedules } from './decisions/jobs.ts'
-import { decisionRoutes, watchRoutes } from './decisions/routes.ts'
+import { decisionRoutes } from './decisions/routes.ts'
 import { openDecisions, type Policies } from './decisions/service.ts'
-import { domainJobs, domainSchedules } from './domains/jobs.ts'
-import { domainRoutes, domainsRoutes } from './domains/routes.ts'
-import { domainViolations } from './domains/service.ts'
 import type { Engine } from './engine/engine.ts'
-import { grantJobs, grantSchedules } from './grants/jobs.ts'
-import { grantRoutes } from './grants/routes.ts'
-import { grantViolations } from './grants/service.ts'
-import { importRoutes } from './imports/routes.ts'
-import { installationJobs, installationSchedules } from './installations/jobs.ts'
-import { installationViolations } from './installations/service.ts'
-import { invitationJobs, invitationSchedules } from './invitations/jobs.ts'
-import {
-  acceptRoutes,
-  declineRoutes,
-  invitationRoutes,
-  workspaceInvitationRoutes,
-} from './invitations/routes.ts'
-import { jobJobs, jobSchedules } from './jobs/jobs.ts'
-import { jobRoutes, organizationJobRoutes } from './jobs/routes.ts'
-import { jobViolations } from './jobs/service.ts'
-import { leaveRoutes, memberRoutes } from './members/routes.ts'
-import { memberViolations } from './members/service.ts'
-import { optimizerRoutes } from './optimizer/routes.ts'
-import { type OptimizerSettings, openOptimizer } from './optimizer/service.ts'
+import { declineRoutes } from './invitations/routes.ts'
+import { openOptimizer } from './optimizer/service.ts'
 import { paymentRoutes } from './orders/routes.ts'
-import { manualPayments, orderViolations, type PaymentProvider } from './orders/service.ts'
-import { organizationJobs, organizationSchedules } from './organizations/jobs.ts'
-import { organizationRoutes, organizationsRoutes } from './organizations/routes.ts'
-import { organizationViolations } from './organizations/service.ts'
-import { ownershipJobs, ownershipSchedules } from './ownership/jobs.ts'
-import { transferRoutes } from './ownership/routes.ts'
-import { permissionRoutes } from './permissions/routes.ts'
+import { manualPayments, type PaymentProvider } from './orders/service.ts'
 import type { AddressRange } from './platform/address-range.ts'
 import type { OpenCache } from './platform/cache/open.ts'
-import { type Actor, type Context, type Outgoing, unbounded } from './platform/context.ts'
+import type { Actor, Outgoing } from './platform/context.ts'
 import type { MacKey } from './platform/crypto/mac.ts'
 import type { SealKey } from './platform/crypto/seal.ts'
 import type { Sql } from './platform/db/connect.ts'
 import { beforeDeadline } from './platform/db/deadline.ts'
-import { inOrganization } from './platform/db/transaction.ts'
-import type { Violations } from './platform/db/violation.ts'
 import { type ResolveTxt, resolveTxtOverHttps } from './platform/dns.ts'
 import { clientAddressOf } from './platform/http/client-address.ts'
 import { createGate, type Gate } from './platform/http/gate.ts'
@@ -69,46 +32,17 @@ import type { Quotas } from './platform/http/rate-limit.ts'
 import { referenceRoutes } from './platform/http/reference.ts'
 import { respondToError, respondToUnknown } from './platform/http/respond.ts'
 import { type Env, router } from './platform/http/router.ts'
-import type { JobHandler } from './platform/jobs/handler.ts'
 import type { QueueName } from './platform/jobs/queue.ts'
-import type { RunOptions, StartedJob } from './platform/jobs/run.ts'
-import type { BuiltInSchedule } from './platform/jobs/schedule.ts'
+import type { RunOptions } from './platform/jobs/run.ts'
 import type { Log } from './platform/log.ts'
 import type { SendMail } from './platform/mail/mail.ts'
 import type { Metrics } from './platform/metrics.ts'
 import type { Problem } from './platform/problem.ts'
 import { fetchSend, type Send } from './platform/send.ts'
+import type { OpenShadow } from './platform/shadow.ts'
 import type { SqlParser } from './platform/sql-parser.ts'
-import { previewRoutes } from './preview/routes.ts'
-import { resourceRoutes } from './resources/routes.ts'
-import { resourceViolations } from './resources/service.ts'
-import { roleRoutes } from './roles/routes.ts'
-import { roleViolations } from './roles/service.ts'
-import { scenarioRoutes } from './scenarios/routes.ts'
-import { scenarioViolations } from './scenarios/service.ts'
-import { searchRoutes } from './search/routes.ts'
-import { securityRoutes, settingsRoutes, workspaceSettingsRoutes } from './settings/routes.ts'
-import { settingsViolations } from './settings/service.ts'
-import { teamRoutes } from './teams/routes.ts'
-import { teamViolations } from './teams/service.ts'
-import { publisherRoutes, templateRoutes } from './templates/routes.ts'
-import { templateViolations } from './templates/service.ts'
-import { usageJobs, usageSchedules } from './usage/jobs.ts'
-import {
-  analyticsRoutes,
-  limitRoutes,
-  planRoutes,
-  usageRoutes,
-  workspaceAnalyticsRoutes,
-} from './usage/routes.ts'
-import { createMetering, usageViolations } from './usage/service.ts'
-import { webhookJobs, webhookSchedules } from './webhooks/jobs.ts'
-import { webhookRoutes } from './webhooks/routes.ts'
-import { tellWebhooks, type WebhookSettings } from './webhooks/service.ts'
-import { workloadJobs, workloadSchedules } from './workload/jobs.ts'
-import { workloadRoutes } from './workload/routes.ts'
-import { workspaceRoutes, workspacesRoutes } from './workspaces/routes.ts'
-import { workspaceViolations } from './workspaces/service.ts'
+import { createMetering } from './usage/service.ts'
+import { tellWebhooks } from './webhooks/service.ts'
 
 /** What an entry gives the server: its connections, its clock, its log, its settings. */
 export type AppOptions = {
@@ -153,6 +87,8 @@ export type AppOptions = {
   cache: OpenCache
   /** Reads the queries of operators; without it, as on Workers, there are no plans of them. */
   sqlParser?: SqlParser | undefined
+  /** Makes a shadow of a database, to ask its planner what indexes would do; without it advice is computed, and unverified. */
+  openShadow?: OpenShadow | undefined
   policyBytesMax?: number
   /** Of which organizations only slices are held. Default: of large ones. */
   slices?: 'always' | 'large' | 'never'
@@ -171,51 +107,6 @@ export type AppOptions = {
   /** The script of the browsable reference; without it there is no `/docs`. */
   referenceScript?: () => Promise<string>
 }
-
-/** Every rule of the database that callers can break, by its name. */
-const VIOLATIONS: Violations = {
-  ...organizationViolations,
-  ...settingsViolations,
-  ...domainViolations,
-  ...roleViolations,
-  ...memberViolations,
-  ...workspaceViolations,
-  ...teamViolations,
-  ...resourceViolations,
-  ...grantViolations,
-  ...jobViolations,
-  ...usageViolations,
-  ...scenarioViolations,
-  ...orderViolations,
-  ...installationViolations,
-  ...templateViolations,
-}
-
-/** Every kind of job, and what brings it about by the clock. */
-const JOBS: readonly JobHandler[] = [
-  ...organizationJobs,
-  ...ownershipJobs,
-  ...installationJobs,
-  ...catalogJobs,
-  ...grantJobs,
-  ...jobJobs,
-  ...decisionJobs,
-  ...usageJobs,
-]
-const SCHEDULES: readonly BuiltInSchedule[] = [
-  ...organizationSchedules,
-  ...ownershipSchedules,
-  ...installationSchedules,
-  ...catalogSchedules,
-  ...domainSchedules,
-  ...grantSchedules,
-  ...jobSchedules,
-  ...decisionSchedules,
-  ...usageSchedules,
-  ...invitationSchedules,
-  ...webhookSchedules,
-  ...workloadSchedules,
-]
 
 const DNS_OVER_HTTPS = 'https://cloudflare-dns.com/dns-query'
 
@@ -238,7 +129,10 @@ const mailOf = ({ sendMail, invitationUrl, publicUrl = '' }: AppOptions) =>
     invitationUrl: invitationUrl ?? `${publicUrl}/console/invitations#{token}`,
   }
 
-/** The server: every module with its routes, in one visible list. */
+const advisorOf = ({ sqlParser: parser, openShadow }: AppOptions) =>
+  parser && { parser, openShadow }
+
+/** The server: what it is given, put together. Its modules stand in app/management.ts. */
 export const createApp = (options: AppOptions) => {
   const { engine, log, metrics, cache, now = () => new Date() } = options
   const nowMs = options.now ? () => now().getTime() : Date.now
@@ -322,15 +216,10 @@ export const createApp = (options: AppOptions) => {
     router().use('*', gate.anonymous).route('/', paymentRoutes(payments)),
   )
   const resolveTxt = options.resolveTxt ?? resolveTxtOverHttps(DNS_OVER_HTTPS)
-  const handlers = new Map(
-    [
-      ...JOBS,
-      ...domainJobs(resolveTxt),
-      ...invitationJobs(mailOf(options)),
-      ...webhookJobs(webhooks),
-      ...workloadJobs(options.sqlParser),
-    ].map((handler) => [handler.type.jobName, handler]),
-  )
+  const handlers = handlersOf({
+    ...{ resolveTxt, webhooks, mail: mailOf(options), advisor: advisorOf(options) },
+    sqlParser: options.sqlParser,
+  })
   app.route(
     '/v1',
     managementRoutes(gate, policies, {
@@ -385,40 +274,6 @@ export const createApp = (options: AppOptions) => {
   return { app, fetch, policies, access, outgoing, gate, denials, jobs, changes, metering, measure }
 }
 
-/** Who the server is where it acts by itself. */
-export const SERVER: Actor = {
-  subject: 'service:latchkey',
-  apiKeyId: null,
-  organizationId: null,
-  restrictedTo: null,
-}
-
-/** A job runs in its actor's name and within that actor's permissions; without one, in the server's own. */
-const jobContext = (
-  job: StartedJob,
-  shared: Pick<Context, 'sql' | 'log' | 'access' | 'outgoing' | 'auditKey' | 'sealKey' | 'now'>,
-): Context => ({
-  ...shared,
-  access: job.actor ? shared.access : unbounded(shared.access),
-  actor: job.actor ?? SERVER,
-  organizationId: job.organizationId ?? '',
-  requestId: job.requestId ?? job.id,
-})
-
-/**
- * Asked of the policy as the database has it at this moment: a job may have waited long. What this node knows may be behind
- * in either direction, so it neither permits nor refuses; asking it only makes sure that there is something to bring up to
- * date.
- */
-const permitsNow: RunOptions['permits'] = async (context, { permission, workspaceId }) => {
-  const organizationId = context.organizationId || null
-  const place = { organizationId, workspaceId }
-  const known = await context.access.permits(context, permission!, place)
-  if (organizationId === null) return known
-  const ceiling = await inOrganization(context, (tx) => context.access.ceiling(context, tx))
-  return ceiling.holds({ permission: permission!, place })
-}
-
 /** Leaves an event of a refusal, without making whoever is refused wait. */
 const noteRefusal =
   (gate: Gate, denials: Denials, log: Log) =>
@@ -429,79 +284,6 @@ const noteRefusal =
       .then((context) => denials.note(context, { code, permission: extras.permission }))
       .catch((error: unknown) => log.warn({ err: error }, 'a refusal is not in the log'))
   }
-
-/** What single routes need of the server. */
-type RouteSettings = {
-  webhooks: WebhookSettings
-  handlers: ReadonlyMap<string, JobHandler>
-  resolveTxt: ResolveTxt
-  cache: OpenCache
-  payments: PaymentProvider
-  optimizer: OptimizerSettings
-}
-
-/** Everything under /v1: the caller is known before any route runs. */
-const managementRoutes = (
-  gate: Gate,
-  policies: Policies,
-  { webhooks, handlers, resolveTxt, cache, payments, optimizer }: RouteSettings,
-) => {
-  const workspace = router()
-    .use('*', gate.workspace)
-    .route('/', workspaceRoutes)
-    .route('/analytics', workspaceAnalyticsRoutes)
-    .route('/settings', workspaceSettingsRoutes)
-    .route('/scenarios', scenarioRoutes)
-    .route('/invitations', workspaceInvitationRoutes)
-  const organization = router()
-    .use('*', gate.organization)
-    .use('/templates/*', noticesCatalog)
-    .use('/publisher/*', noticesCatalog)
-    .route('/', organizationRoutes)
-    .route('/members', memberRoutes)
-    .route('/leave', leaveRoutes)
-    .route('/settings', settingsRoutes)
-    .route('/security', securityRoutes)
-    .route('/transfer', transferRoutes)
-    .route('/domains', domainRoutes(resolveTxt))
-    .route('/roles', roleRoutes)
-    .route('/teams', teamRoutes)
-    .route('/workspaces', workspacesRoutes)
-    .route('/workspaces/:workspace', workspace)
-    .route('/resources', resourceRoutes)
-    .route('/grants', grantRoutes)
-    .route('/api-keys', apiKeyRoutes)
-    .route('/webhooks', webhookRoutes(webhooks))
-    .route('/invitations', invitationRoutes)
-    .route('/plan', planRoutes)
-    .route('/limits', limitRoutes)
-    .route('/usage', usageRoutes)
-    .route('/analytics', analyticsRoutes)
-    .route('/preview', previewRoutes({ policies, violations: VIOLATIONS }))
-    .route('/search', searchRoutes(policies))
-    .route('/watch', watchRoutes(policies))
-    .route('/archive', archiveRoutes)
-    .route('/publisher', publisherRoutes(resolveTxt))
-    .route('/templates', templateRoutes)
-    .route('/jobs', organizationJobRoutes)
-    .route('/', organizationMarketplaceRoutes(payments))
-    .route('/', importRoutes)
-  return router()
-    .use('*', gate.logged)
-    .use('*', gate.authenticate)
-    .route('/', permissionRoutes)
-    .route('/invitations', acceptRoutes)
-    .route('/domains', domainsRoutes)
-    .route('/jobs', jobRoutes(handlers))
-    .use('/marketplace/*', noticesCatalog)
-    .route('/marketplace', marketplaceRoutes(payments))
-    .route('/templates', catalog(gate))
-    .route('/cache', cacheRoutes({ ...cache, policies }))
-    .route('/optimizer', optimizerRoutes(optimizer))
-    .route('/optimizer', workloadRoutes)
-    .route('/organizations', organizationsRoutes)
-    .route('/organizations/:organization', organization)
-}
 
 /** API keys and tokens of the configured issuer, through one function. */
 const identifierOf = (policies: Policies, { jwt, cache, joinMs }: AppOptions) => {

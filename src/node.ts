@@ -6,7 +6,8 @@ import { getConnInfo } from '@hono/node-server/conninfo'
 import type { Context as HonoContext } from 'hono'
 import { parse as parseYaml } from 'yaml'
 import { adoptOutsideKey, createFirstOperatorKey } from './api-keys/service.ts'
-import { type AppOptions, createApp, SERVER } from './app.ts'
+import { SERVER } from './app/jobs.ts'
+import { type AppOptions, createApp } from './app.ts'
 import { hasDemo, seedDemo } from './demo.ts'
 import { createEngine } from './engine/engine.ts'
 import { measureJobs } from './jobs/service.ts'
@@ -27,6 +28,7 @@ import { startEmbedded } from './platform/db/embedded.ts'
 import { isMigrated, migrate } from './platform/db/migrate.ts'
 import { readMigrations } from './platform/db/migrations.ts'
 import type { OnStatement } from './platform/db/observe.ts'
+import { openShadow } from './platform/db/shadow/open.ts'
 import { createBullmqExecutor } from './platform/jobs/bullmq.ts'
 import { installSchedules, startScheduler } from './platform/jobs/schedule.ts'
 import { openWakeLine } from './platform/jobs/wake-line.ts'
@@ -195,6 +197,7 @@ export const assemble = async (config: Config, database: OpenDatabase, log: Log,
     trustedProxies: config.TRUSTED_PROXIES,
     resolveTxt: createResolveTxt(config.DNS_SERVERS),
     sqlParser: createSqlParser(),
+    openShadow,
     storedOnlyAttributes: config.STORED_ONLY_ATTRIBUTES,
     selfServiceOrganizations: config.SELF_SERVICE_ORGANIZATIONS,
     defaultPlan: config.DEFAULT_PLAN,

@@ -51,7 +51,7 @@ const ORDER = [
     'webhooks',
     'archives',
   ],
-  ...['jobs', 'optimizer', 'workload'],
+  ...['jobs', 'optimizer', 'workload', 'advisor', 'indexes', 'recommendations'],
 ]
 
 /** What each part of the house may import of the others. */
@@ -70,7 +70,7 @@ const DOWN: Record<string, string[]> = {
 
 /** Files that know Node: the ways in and the drivers only they import. */
 const KNOWS_NODE =
-  /^src\/(?:node\.ts|cli\.ts|cli\/|platform\/node\/|platform\/db\/(?:embedded|data-dir-lock|migrations|turns)\.ts)/
+  /^src\/(?:node\.ts|cli\.ts|cli\/|platform\/node\/|platform\/db\/(?:shadow\/|(?:embedded|data-dir-lock|migrations|turns)\.ts))/
 
 const LINES_MEDIAN_MAX = 100
 

@@ -2,11 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createResolveTxt } from '../src/platform/node/dns.ts'
 import { CACHE_CHANGES, keepEntry } from './cache/changes.ts'
 import { CATALOG_CHANGES, prepareRating } from './catalog/changes.ts'
+import { INDEX_CHANGES, type PreparedIndexes, prepareIndexes } from './indexes/changes.ts'
 import { INSTALLATION_CHANGES } from './installations/changes.ts'
 import { JOB_CHANGES, type PreparedJobs, prepareJobs } from './jobs/changes.ts'
 import { MODERATION_CHANGES } from './moderation/changes.ts'
 import { OPTIMIZER_CHANGES } from './optimizer/changes.ts'
 import { ORDER_CHANGES } from './orders/changes.ts'
+import { RECOMMENDATION_CHANGES } from './recommendations/changes.ts'
 import { SCENARIO_CHANGES } from './scenarios/changes.ts'
 import { type DnsServer, startDns } from './support/dns.ts'
 import { type PreparedMarket, prepareMarket } from './support/market.ts'
@@ -117,7 +119,9 @@ const filled = (path: string, organization: string, over: Record<string, string>
           ? `grt_${'0'.repeat(26)}`
           : /api-keys/.test(path)
             ? `key_${'0'.repeat(25)}1`
-            : '42',
+            : /optimizer/.test(path)
+              ? `rec_${'0'.repeat(26)}`
+              : '42',
         ...over,
       }
       return values[name] ?? name
@@ -510,7 +514,7 @@ describe('every change', () => {
   }
   Object.assign(CHANGES, JOB_CHANGES, CACHE_CHANGES, SCENARIO_CHANGES, TEMPLATE_CHANGES)
   Object.assign(CHANGES, MODERATION_CHANGES, ORDER_CHANGES, INSTALLATION_CHANGES, CATALOG_CHANGES)
-  Object.assign(CHANGES, OPTIMIZER_CHANGES)
+  Object.assign(CHANGES, OPTIMIZER_CHANGES, INDEX_CHANGES, RECOMMENDATION_CHANGES)
   /** Routes that only ask, and those that only a person can take (tests of their modules have them). */
   const ASKING =
     /^POST (\/check(\/batch)?|.*\/access\/v1\/evaluations?|.*\/(leave|preview|accept|transfer|decline|join|simulations|checks)|.*\/search\/.*)$/
@@ -534,6 +538,7 @@ describe('every change', () => {
     templates: PreparedTemplates
     market: PreparedMarket
     jobs: PreparedJobs
+    indexes: PreparedIndexes
   }
 
   const prepare = async (): Promise<Prepared> => {
@@ -577,8 +582,9 @@ describe('every change', () => {
     const templates = await prepareTemplates(server as never, { path, id })
     const market = await prepareMarket(server, { path, advised: templates.listed })
     await prepareRating(server, { id, market })
+    const indexes = await prepareIndexes(server)
     const ids = { path, id, grant: grant.body.id, apiKey: key.body.id, ...made }
-    return { ...ids, jobs, templates, market }
+    return { ...ids, jobs, templates, market, indexes }
   }
 
   test('leaves one event with its request id in the same transaction, and answers its revision', async () => {

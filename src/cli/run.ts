@@ -13,6 +13,7 @@ import { importCommand } from './import.ts'
 import { jobsCommand } from './jobs.ts'
 import { keysCommand } from './keys.ts'
 import { migrateCommand } from './migrate.ts'
+import { optimizeCommand } from './optimize.ts'
 import { policyCommand } from './policy.ts'
 import { redisBridgeCommand } from './redis-bridge.ts'
 import { serveCommand } from './serve.ts'
@@ -33,6 +34,7 @@ const program = () =>
     .addCommand(exportCommand())
     .addCommand(jobsCommand())
     .addCommand(keysCommand())
+    .addCommand(optimizeCommand())
     .addCommand(policyCommand())
     .addCommand(templatesCommand())
     .addCommand(redisBridgeCommand())

@@ -13,6 +13,9 @@ import type { ExplainQuery, OptimizerStats, QueryPlan } from './schema.ts'
 import { readStatement, type Statement } from './statement.ts'
 import { createTurns, type Turns } from './turns.ts'
 
+/** Reads a query and refuses what must not be planned: more than one statement, functions that do something. */
+export { readStatement as readGate } from './statement.ts'
+
 /** The parser, where the runtime has it, and the plans that are kept. */
 export type OptimizerSettings = { parser: SqlParser | undefined; plans: PlanCache; turns: Turns }
 

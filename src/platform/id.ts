@@ -25,6 +25,8 @@ export type IdPrefix =
   | 'ord'
   | 'ent'
   | 'ins'
+  | 'run'
+  | 'rec'
 
 /** A new TypeID: prefixed, sortable by time of making, URL-safe (`grt_01h…`). */
 export const newId = (prefix: IdPrefix): string => typeidUnboxed(prefix)

@@ -1,5 +1,9 @@
 /** A parsed text: its statements, as PostgreSQL's grammar has them. Places in it are bytes of UTF-8. */
-export type ParsedSql = { statements: readonly object[] }
+export type ParsedSql = {
+  statements: readonly object[]
+  /** Of each statement what was written, with the comments before it. */
+  texts: readonly string[]
+}
 
 /** PostgreSQL's own parser, where a runtime has it. */
 export type SqlParser = {

@@ -1,8 +1,10 @@
 import type { Context } from '../platform/context.ts'
+import type { Queryable } from '../platform/db/connect.ts'
 import { inPlatform } from '../platform/db/transaction.ts'
 import type { SqlParser } from '../platform/sql-parser.ts'
 import * as repository from './collect-repository.ts'
 import { createQueryReader, type KnownQuery } from './read-query.ts'
+import type { RankedQuery } from './repository.ts'
 import { addShares, deleteOld, putQueries } from './write-repository.ts'
 
 const STATEMENTS_MAX = 2000
@@ -37,6 +39,28 @@ export const collectStatements = async ({ sql, now }: Context, parser: SqlParser
     return shares.length
   })
   return { statements: told.length, added }
+}
+
+/**
+ * What `pg_stat_statements` of a database has counted since it was last reset, the same queries together, the dearest first;
+ * undefined where it is not installed.
+ */
+export const readStatements = async (
+  sql: Queryable,
+  parser: SqlParser,
+  limit: number,
+): Promise<RankedQuery[] | undefined> => {
+  const schema = await repository.findExtension(sql)
+  if (schema === undefined) return undefined
+  const read = createQueryReader(parser)
+  const ranked = new Map<string, RankedQuery>()
+  for (const { query: text, calls } of await repository.listCounters(sql, schema, STATEMENTS_MAX)) {
+    const query = await read(text)
+    if (!query) continue
+    const before = ranked.get(query.fingerprint)?.calls ?? 0
+    ranked.set(query.fingerprint, { ...query, calls: before + calls })
+  }
+  return [...ranked.values()].slice(0, limit)
 }
 
 /** Forgets what is old. */

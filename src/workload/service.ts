@@ -5,7 +5,8 @@ import { Problem } from '../platform/problem.ts'
 import * as repository from './repository.ts'
 import type { ListQueries, ListSlow, OneQuery, QueryHistory } from './schema.ts'
 
-export { createRecorder, type Recorder } from './recorder.ts'
+export { readStatements } from './collect.ts'
+export { createRecorder } from './recorder.ts'
 export { createWorkloadWriter } from './writer.ts'
 
 const afterOf = (cursor: string | undefined) => {

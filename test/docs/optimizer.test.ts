@@ -7,6 +7,13 @@ import { skipped } from '../support/provided.ts'
 let server: Listening
 beforeAll(async () => {
   server = await startListening()
+  await server.sql.begin(async (tx) => {
+    await tx`set local session_replication_role = replica`
+    await tx`insert into organizations (id, slug, name, plan)
+      select 'org_' || lpad(n::text, 26, '0'), 'guide-' || n, 'Guide', 'custom' from generate_series(1, 2000) n`
+  })
+  // Else the database does so by itself at some moment, and plans that are kept are forgotten then.
+  await server.sql`analyze`
 })
 afterAll(() => server.drop())
 

@@ -66,6 +66,7 @@ const CATALOG = [
 /** What no request reads inside an organization. */
 const CLOSED = [
   'catalog_terms', // of what is listed; read by the search, which is the platform's
+  ...['advice_runs', 'recommendations'],
   ...['queries', 'query_statistics_hours', 'slow_queries', 'query_counters'],
   'payment_events', // what a payment provider told, before it is known whom it concerns
   ...['schema_migrations', 'slug_tombstones', 'leases', 'rate_limits', 'cache_generations'],

@@ -7,6 +7,7 @@ import { openCache } from '../../src/platform/cache/open.ts'
 import { type Context, unbounded } from '../../src/platform/context.ts'
 import { macKey } from '../../src/platform/crypto/mac.ts'
 import { sealKey } from '../../src/platform/crypto/seal.ts'
+import { openShadow } from '../../src/platform/db/shadow/open.ts'
 import { type Log, silentLog } from '../../src/platform/log.ts'
 import { createMetrics } from '../../src/platform/metrics.ts'
 import { readShipped } from '../../src/platform/node/files.ts'
@@ -71,6 +72,7 @@ export const startTestServer = async (options: ServerOptions = {}) => {
     version: '0.0.0-test',
     metrics: createMetrics(),
     sqlParser: createSqlParser(),
+    openShadow,
     // Tests of what organizations may use name a plan; the others are not about it.
     defaultPlan: 'custom',
     ...slicesOf(process.env),

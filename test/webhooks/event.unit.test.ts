@@ -12,7 +12,7 @@ const UNTOLD = new Set([
 ])
 /** What happens to nouns of the platform stands in the platform's log. */
 const OF_THE_PLATFORM =
-  /^(?:packs|permission|resource-type|job-limits|jobs|queue|schedule|cache|category|optimizer)\./
+  /^(?:packs|permission|resource-type|job-limits|jobs|queue|schedule|cache|category|optimizer|index|advice)\./
 const isTold = (event: string) => !UNTOLD.has(event) && !OF_THE_PLATFORM.test(event)
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))

@@ -1,0 +1,111 @@
+import { type Shadow, ShadowError } from '../platform/shadow.ts'
+import { type Candidate, candidateText, createStatement, quoteTable } from './candidate.ts'
+import { indexSize } from './index-size.ts'
+import { PlanError } from './planner.ts'
+import { type IndexSize, PAGE_BYTES } from './size.ts'
+import { findTable, type Target, type TargetTable } from './target.ts'
+
+export type Partition = { parent: string; partition: string }
+type Part = { table: TargetTable; size: IndexSize; rows: number }
+/** A candidate as the shadow has it. */
+export type Added = { name: string; text: string; candidate: Candidate; tables: string[] }
+
+const nameOfTable = ({ schema, name }: { schema: string; name: string }) => `${schema}.${name}`
+
+/** The tables with rows below a table, itself if it has some. */
+export const createParts = (target: Target, partitions: readonly Partition[]) => {
+  const below = Map.groupBy(partitions, ({ parent }) => parent)
+  const tables = new Map(target.tables.map((table) => [nameOfTable(table), table]))
+  const partsOf = (name: string): TargetTable[] => {
+    const table = tables.get(name)
+    if (table && table.kind !== 'partitioned') return [table]
+    return (below.get(name) ?? []).flatMap(({ partition }) => partsOf(partition))
+  }
+  return partsOf
+}
+
+/** The candidates in a shadow: measured, and added when they are first asked for. */
+export const createShadowIndexes = (
+  shadow: Shadow,
+  target: Target,
+  partsOf: (name: string) => TargetTable[],
+) => {
+  const measured = new Map<string, Promise<Part[]>>()
+  const adding = new Map<string, Promise<Added>>()
+  /** Whose index it is, by the name it has in a plan. */
+  const owners = new Map<string, Added>()
+  let count = 0
+
+  const rootOf = (text: string) =>
+    shadow.explain({ text, parametersMax: 0, visible: [], hidden: [] })
+
+  const measurePart = async (candidate: Candidate, table: TargetTable): Promise<Part> => {
+    const named = quoteTable(table)
+    const where = candidate.where === null ? '' : ` where ${candidate.where}`
+    const rows = Number((await rootOf(`select from ${named}${where}`))['Plan Rows'])
+    const expressionBytes: number[] = []
+    for (const key of candidate.keys)
+      if ('expression' in key)
+        expressionBytes.push(
+          Number((await rootOf(`select (${key.expression}) from ${named}`))['Plan Width']),
+        )
+    return { table, rows, size: indexSize(candidate, table, { rows, expressionBytes }) }
+  }
+
+  const refused = (text: string) => (error: unknown) => {
+    if (error instanceof ShadowError)
+      throw new PlanError(`An index ${text} cannot be made: ${error.message}`)
+    throw error
+  }
+
+  const measure = (candidate: Candidate): Promise<Part[]> => {
+    const text = candidateText(candidate)
+    const before = measured.get(text)
+    if (before) return before
+    const parts = partsOf(nameOfTable(candidate.table))
+    const measuring = Promise.all(parts.map((table) => measurePart(candidate, table))).catch(
+      refused(text),
+    )
+    measured.set(text, measuring)
+    measuring.catch(() => measured.delete(text))
+    return measuring
+  }
+
+  const addNow = async (candidate: Candidate, text: string, name: string): Promise<Added> => {
+    if (!findTable(target, candidate.table))
+      throw new PlanError(`There is no table ${quoteTable(candidate.table)}.`)
+    const parts = await measure(candidate)
+    const names = await shadow
+      .add({
+        name,
+        statement: createStatement(candidate, { name }),
+        table: candidate.table,
+        parts: parts.map(({ table, rows, size }) => ({
+          schema: table.schema,
+          name: table.name,
+          rows,
+          ...size,
+        })),
+      })
+      .catch(refused(text))
+    const added = { name, text, candidate, tables: parts.map(({ table }) => nameOfTable(table)) }
+    for (const each of names) owners.set(each, added)
+    return added
+  }
+
+  return {
+    owners,
+    add: (candidate: Candidate): Promise<Added> => {
+      const text = candidateText(candidate)
+      const before = adding.get(text)
+      if (before) return before
+      // A name that nobody else's index has.
+      const made = addNow(candidate, text, `candidate ${++count}`)
+      adding.set(text, made)
+      made.catch(() => adding.delete(text))
+      return made
+    },
+    bytesOf: async (candidate: Candidate): Promise<number> =>
+      (await measure(candidate)).reduce((sum, { size }) => sum + size.pages * PAGE_BYTES, 0),
+  }
+}

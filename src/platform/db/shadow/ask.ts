@@ -1,0 +1,173 @@
+import { join } from 'node:path'
+import type { PGlite } from '@electric-sql/pglite'
+import type { ShadowIndex, ShadowQuestion, ShadowRelation } from '../../shadow.ts'
+import { setLevels, setPages } from './files.ts'
+import { setCounts } from './make.ts'
+
+/** Prepared queries that are kept. */
+const PREPARED_MAX = 500
+/** Rows of pg_index that may be dead before they are cleaned away; nobody else does here. */
+const DEAD_MAX = 300
+
+type Placed = { schema: string; name: string }
+const keyOf = ({ schema, name }: Placed) => `${schema}.${name}`
+
+/** Everything that is asked of a shadow that was made. */
+export const createAsking = (db: PGlite, folder: string, relations: readonly ShadowRelation[]) => {
+  const files = join(folder, 'postgres')
+  const known = new Map(relations.map((relation) => [keyOf(relation), relation]))
+  /** The indexes that stand for an added one. */
+  const added = new Map<string, number[]>()
+  const existing = new Map<string, number[]>()
+  const invalid = new Set<number>()
+  const prepared = new Map<string, string>()
+  let dead = 0
+
+  const pathOf = async (oid: number) => {
+    const { rows } = await db.query<{ path: string | null }>(
+      'select pg_relation_filepath($1::oid::regclass) as path',
+      [oid],
+    )
+    return rows[0]?.path ?? undefined
+  }
+
+  const oidOf = async ({ schema, name }: Placed) => {
+    const { rows } = await db.query<{ oid: number | null }>(
+      `select to_regclass(format('%I.%I', $1::text, $2::text))::oid as oid`,
+      [schema, name],
+    )
+    return rows[0]?.oid ?? undefined
+  }
+
+  const setValid = async (oids: readonly number[], isValid: boolean) => {
+    if (oids.length === 0) return
+    await db.query('update pg_index set indisvalid = $1 where indexrelid = any($2::oid[])', [
+      isValid,
+      oids,
+    ])
+    for (const oid of oids) isValid ? invalid.delete(oid) : invalid.add(oid)
+    dead += oids.length
+    if (dead < DEAD_MAX) return
+    await db.exec('vacuum pg_index')
+    dead = 0
+  }
+
+  /** Gives the files the lengths that the planner shall see. */
+  const fill = async (relation: ShadowRelation) => {
+    const oid = await oidOf(relation)
+    const path = oid === undefined ? undefined : await pathOf(oid)
+    if (path !== undefined) await setPages(files, path, relation.pages)
+    return path
+  }
+
+  const fillAll = async () => {
+    for (const relation of relations) {
+      const path = await fill(relation)
+      if (path !== undefined && relation.levels > 0) await setLevels(files, path, relation.levels)
+    }
+  }
+
+  /** An index is built over an empty table: nothing but zeros would be read otherwise, all of it. */
+  const emptied = async (tables: readonly Placed[], work: () => Promise<void>) => {
+    const those = tables.flatMap((table) => known.get(keyOf(table)) ?? [])
+    for (const table of those) await fill({ ...table, pages: 0 })
+    // Whoever counts anew looks at the files anew.
+    await setCounts(db, those)
+    try {
+      await work()
+    } finally {
+      for (const table of those) await fill(table)
+      await setCounts(db, those)
+    }
+  }
+
+  const listParts = async ({ name, table }: ShadowIndex) => {
+    const { rows } = await db.query<Placed & { oid: number; table: string; path: string | null }>(
+      `with recursive parts (oid) as (
+        select to_regclass(format('%I.%I', $1::text, $2::text))::oid
+        union all select p.inhrelid from pg_inherits p join parts on parts.oid = p.inhparent)
+      select c.oid, n.nspname as schema, c.relname as name, t.relname as table, pg_relation_filepath(c.oid) as path
+      from parts join pg_class c on c.oid = parts.oid join pg_namespace n on n.oid = c.relnamespace
+      join pg_index i on i.indexrelid = c.oid join pg_class t on t.oid = i.indrelid where c.relkind = 'i'`,
+      [table.schema, name],
+    )
+    return rows
+  }
+
+  const add = async (index: ShadowIndex): Promise<string[]> => {
+    await emptied(index.parts, async () => void (await db.query(index.statement)))
+    const parts = await listParts(index)
+    for (const { schema, name, table, path } of parts) {
+      const figures = index.parts.find((part) => part.schema === schema && part.name === table)
+      if (!figures || path === null) continue
+      await setPages(files, path, figures.pages)
+      if (figures.levels > 0) await setLevels(files, path, figures.levels)
+      await setCounts(db, [
+        { schema, name, countedPages: figures.pages, rows: figures.rows, allVisiblePages: 0 },
+      ])
+    }
+    const oids = parts.map(({ oid }) => oid)
+    added.set(index.name, oids)
+    await setValid(oids, false)
+    return parts.map(keyOf)
+  }
+
+  /** The index of this name and, of a partitioned table, those of its partitions. */
+  const existingOf = async (name: string) => {
+    const before = existing.get(name)
+    if (before) return before
+    const { rows } = await db.query<{ oid: number }>(
+      `with recursive parts (oid) as (
+        select i.indexrelid from pg_index i join pg_class c on c.oid = i.indexrelid
+          join pg_namespace n on n.oid = c.relnamespace where n.nspname || '.' || c.relname = $1
+        union all select p.inhrelid from pg_inherits p join parts on parts.oid = p.inhparent)
+      select oid from parts`,
+      [name],
+    )
+    const oids = rows.map(({ oid }) => oid)
+    existing.set(name, oids)
+    return oids
+  }
+
+  const show = async ({ visible, hidden }: ShadowQuestion) => {
+    const seen = new Set(visible.flatMap((name) => added.get(name) ?? []))
+    const away = new Set<number>()
+    for (const name of hidden) for (const oid of await existingOf(name)) away.add(oid)
+    for (const oids of added.values()) for (const oid of oids) if (!seen.has(oid)) away.add(oid)
+    await setValid(
+      [...invalid].filter((oid) => !away.has(oid)),
+      true,
+    )
+    await setValid(
+      [...away].filter((oid) => !invalid.has(oid)),
+      false,
+    )
+  }
+
+  const prepare = async (text: string) => {
+    const before = prepared.get(text)
+    if (before !== undefined) return before
+    if (prepared.size >= PREPARED_MAX) {
+      await db.exec('deallocate all')
+      prepared.clear()
+    }
+    const name = `query_${prepared.size}`
+    // One statement, never more: this protocol refuses a second one.
+    await db.query(`prepare ${name} as ${text}`)
+    prepared.set(text, name)
+    return name
+  }
+
+  const explain = async (question: ShadowQuestion): Promise<Record<string, unknown>> => {
+    await show(question)
+    const name = await prepare(question.text)
+    const values = Array(question.parametersMax).fill('null').join(', ')
+    const [, answer] = await db.exec(
+      `discard plans; explain (format json, verbose) execute ${name}${values && `(${values})`}`,
+    )
+    const [explained] = Object.values(answer!.rows[0] as object)[0] as { Plan: object }[]
+    return explained!.Plan as Record<string, unknown>
+  }
+
+  return { fillAll, add, explain }
+}

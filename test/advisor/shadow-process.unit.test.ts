@@ -1,0 +1,161 @@
+import { spawn } from 'node:child_process'
+import { existsSync, globSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
+import { openShadow } from '../../src/platform/db/shadow/open.ts'
+import { ShadowError, type ShadowShape } from '../../src/platform/shadow.ts'
+import { until } from '../support/until.ts'
+
+const SHAPE: ShadowShape = {
+  searchPath: ['public'],
+  isBytewise: true,
+  settings: { join_collapse_limit: '20', from_collapse_limit: '20', geqo: 'off' },
+  extensions: ['pg_trgm'],
+  steps: [
+    { what: 'an index before its table', statements: ['create index a_first on a (x)'] },
+    {
+      what: 'a',
+      statements: ['create table a (x int, y nothing)'],
+      otherwise: ['create table a (x int, y text)'],
+    },
+    { what: 'what nobody has', statements: ['create table b (x nothing)'] },
+    { what: 'pg_trgm', statements: ['create extension pg_trgm'] },
+  ],
+  relations: [
+    // More than a gibibyte, so that its file has a second part.
+    {
+      schema: 'public',
+      name: 'a',
+      pages: 200_000,
+      countedPages: 200_000,
+      rows: 20_000_000,
+      allVisiblePages: 0,
+      levels: 0,
+    },
+    {
+      schema: 'public',
+      name: 'a_first',
+      pages: 55_000,
+      countedPages: 55_000,
+      rows: 20_000_000,
+      allVisiblePages: 0,
+      levels: 2,
+    },
+  ],
+  statistics: [
+    {
+      schemaname: 'public',
+      relname: 'a',
+      attname: 'x',
+      inherited: false,
+      null_frac: 0,
+      avg_width: 4,
+      n_distinct: -1,
+      histogram_bounds: '{1,10000000,20000000}',
+      correlation: 0,
+    },
+    { schemaname: 'public', relname: 'a', attname: 'nothing', inherited: false, null_frac: 0 },
+  ],
+}
+const question = (text: string) => ({ text, parametersMax: 0, visible: [], hidden: [] })
+
+const open: Awaited<ReturnType<typeof openShadow>>[] = []
+const start = async (...given: Parameters<typeof openShadow>) => {
+  const shadow = await openShadow(...given)
+  open.push(shadow)
+  return shadow
+}
+afterAll(() => Promise.all(open.map((shadow) => shadow.close())))
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+test('makes what can be made, tells the rest, and believes that it is full', async () => {
+  const shadow = await start(SHAPE)
+  expect(shadow.failed.map(({ what }) => what)).toEqual([
+    'a, as it is',
+    'what nobody has',
+    'statistics of a.nothing',
+  ])
+  expect(statSync(shadow.folder()).mode & 0o777).toBe(0o700)
+  const all = await shadow.explain(question('select * from a'))
+  expect(all['Plan Rows']).toBe(20_000_000)
+  const one = await shadow.explain(question('select * from a where x = 5'))
+  expect(one).toMatchObject({ 'Node Type': 'Index Scan', 'Startup Cost': 0.44 })
+  // The least and the greatest are looked for in the index itself, which is as high as it says and empty.
+  for (const sign of ['<', '>'])
+    expect(
+      await shadow.explain(question(`select x from a where x ${sign} 0 order by x`)),
+    ).toHaveProperty('Total Cost')
+  await shadow.add({
+    name: 'added',
+    statement: 'create index added on a (y)',
+    table: { schema: 'public', name: 'a' },
+    parts: [{ schema: 'public', name: 'a', pages: 70_000, rows: 20_000_000, levels: 2 }],
+  })
+  expect((await shadow.explain(question('select * from a')))['Total Cost']).toBe(all['Total Cost'])
+  await shadow.close()
+  expect(existsSync(shadow.folder())).toBe(false)
+  await expect(shadow.explain(question('select 1'))).rejects.toThrow(ShadowError)
+})
+
+describe('a process that', () => {
+  test('takes too long is ended, and what was added is there in the next; one that is killed leaves no folder', async () => {
+    const shadow = await start(SHAPE, { questionMs: 1500 })
+    const index = {
+      name: 'added',
+      statement: 'create index added on a (y)',
+      table: { schema: 'public', name: 'a' },
+      parts: [{ schema: 'public', name: 'a', pages: 70_000, rows: 20_000_000, levels: 2 }],
+    }
+    await shadow.add(index)
+    const [pid, folder] = [shadow.pid()!, shadow.folder()]
+    // Constants are computed while it plans.
+    const slow = shadow.explain(
+      question(
+        `select length(repeat(repeat('x', 30000), 30000)) + length(repeat(repeat('y', 30000), 30000)) + length(repeat(repeat('z', 30000), 30000))`,
+      ),
+    )
+    await expect(slow).rejects.toThrow('took longer than 1500 ms')
+    await until(() => !isAlive(pid) && !existsSync(folder))
+    const seen = { ...question(`select * from a where y = 'x'`), visible: ['added'] }
+    expect(JSON.stringify(await shadow.explain(seen))).toContain('"added"')
+    expect(shadow.pid()).not.toBe(pid)
+
+    const next = shadow.folder()
+    const waiting = shadow.explain(question('select 1'))
+    process.kill(shadow.pid()!, 'SIGKILL')
+    await waiting.catch((error) => expect(error).toBeInstanceOf(ShadowError))
+    await until(() => !existsSync(next))
+  })
+
+  test('loses its parent ends, and takes its folder along', async () => {
+    const where = fileURLToPath(new URL('../../src/platform/db/shadow/open.ts', import.meta.url))
+    const parent = spawn(process.execPath, [
+      ...['--input-type=module', '-e'],
+      `import { openShadow } from '${where}'
+       const shadow = await openShadow(${JSON.stringify(SHAPE)})
+       console.log(JSON.stringify([shadow.pid(), shadow.folder()]))`,
+    ])
+    const said = await new Promise<string>((resolve) =>
+      parent.stdout.once('data', (text) => resolve(String(text))),
+    )
+    const [pid, folder] = JSON.parse(said) as [number, string]
+    expect([isAlive(pid), existsSync(folder)]).toEqual([true, true])
+    parent.kill('SIGKILL')
+    await until(() => !isAlive(pid) && !existsSync(folder))
+  })
+
+  test('cannot be made in time leaves nothing', async () => {
+    const before = globSync(join(tmpdir(), 'latchkey-shadow-*')).length
+    await expect(openShadow(SHAPE, { bootMs: 50 })).rejects.toThrow('took longer than 50 ms')
+    expect(globSync(join(tmpdir(), 'latchkey-shadow-*')).length).toBeLessThanOrEqual(before)
+  })
+})
