@@ -1,4 +1,4 @@
-import { type Shadow, ShadowError } from '../platform/shadow.ts'
+import { type Shadow, ShadowError, type ShadowIndex } from '../platform/shadow.ts'
 import { type Candidate, candidateText, createStatement, quoteTable } from './candidate.ts'
 import { indexSize } from './index-size.ts'
 import { PlanError } from './planner.ts'
@@ -11,6 +11,9 @@ type Part = { table: TargetTable; size: IndexSize; rows: number }
 export type Added = { name: string; text: string; candidate: Candidate; tables: string[] }
 
 const nameOfTable = ({ schema, name }: { schema: string; name: string }) => `${schema}.${name}`
+
+/** Milliseconds in which what is added is gathered: tables are emptied for it, once for all. */
+const GATHER_MS = 1
 
 /** The tables with rows below a table, itself if it has some. */
 export const createParts = (target: Target, partitions: readonly Partition[]) => {
@@ -36,8 +39,16 @@ export const createShadowIndexes = (
   const owners = new Map<string, Added>()
   let count = 0
 
-  const rootOf = (text: string) =>
-    shadow.explain({ text, parametersMax: 0, visible: [], hidden: [] })
+  /** What is true of a table's rows is asked once for all candidates. */
+  const roots = new Map<string, Promise<Record<string, unknown>>>()
+  const rootOf = (text: string) => {
+    const before = roots.get(text)
+    if (before) return before
+    const root = shadow.explain({ text, parametersMax: 0, visible: [], hidden: [] })
+    roots.set(text, root)
+    root.catch(() => roots.delete(text))
+    return root
+  }
 
   const measurePart = async (candidate: Candidate, table: TargetTable): Promise<Part> => {
     const named = quoteTable(table)
@@ -71,26 +82,64 @@ export const createShadowIndexes = (
     return measuring
   }
 
-  const addNow = async (candidate: Candidate, text: string, name: string): Promise<Added> => {
+  const describe = async (candidate: Candidate, text: string, name: string) => {
     if (!findTable(target, candidate.table))
       throw new PlanError(`There is no table ${quoteTable(candidate.table)}.`)
     const parts = await measure(candidate)
-    const names = await shadow
-      .add({
-        name,
-        statement: createStatement(candidate, { name }),
-        table: candidate.table,
-        parts: parts.map(({ table, rows, size }) => ({
-          schema: table.schema,
-          name: table.name,
-          rows,
-          ...size,
-        })),
-      })
-      .catch(refused(text))
-    const added = { name, text, candidate, tables: parts.map(({ table }) => nameOfTable(table)) }
-    for (const each of names) owners.set(each, added)
-    return added
+    const index: ShadowIndex = {
+      name,
+      statement: createStatement(candidate, { name }),
+      table: candidate.table,
+      parts: parts.map(({ table, rows, size }) => ({
+        schema: table.schema,
+        name: table.name,
+        rows,
+        ...size,
+      })),
+    }
+    const tables = parts.map(({ table }) => nameOfTable(table))
+    return { index, added: { name, text, candidate, tables } }
+  }
+
+  type Waiting = {
+    described: Awaited<ReturnType<typeof describe>>
+    resolve: (added: Added) => void
+    reject: (why: unknown) => void
+  }
+  let waiting: Waiting[] = []
+
+  /** What is asked for in the same turn is added at once. */
+  const addWaiting = async () => {
+    const batch = waiting
+    waiting = []
+    try {
+      const answers = await shadow.add(batch.map(({ described }) => described.index))
+      for (const [at, { described, resolve, reject }] of batch.entries()) {
+        const names = answers[at]!
+        const { added } = described
+        if (!Array.isArray(names)) {
+          reject(new PlanError(`An index ${added.text} cannot be made: ${names.refused}`))
+          continue
+        }
+        for (const each of names) owners.set(each, added)
+        resolve(added)
+      }
+    } catch (error) {
+      for (const { described, reject } of batch)
+        reject(
+          error instanceof ShadowError
+            ? new PlanError(`An index ${described.added.text} cannot be made: ${error.message}`)
+            : error,
+        )
+    }
+  }
+
+  const addNow = async (candidate: Candidate, text: string, name: string): Promise<Added> => {
+    const described = await describe(candidate, text, name)
+    return new Promise((resolve, reject) => {
+      waiting.push({ described, resolve, reject })
+      if (waiting.length === 1) setTimeout(addWaiting, GATHER_MS)
+    })
   }
 
   return {

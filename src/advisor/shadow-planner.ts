@@ -4,7 +4,7 @@ import { indexUses, sortsOf, tablesOfPlan } from './plan-indexes.ts'
 import { type Costed, PlanError, type PlannedQuery, type Planner } from './planner.ts'
 import type { Replay } from './replay.ts'
 import { costedOf } from './session.ts'
-import { type Added, createParts, createShadowIndexes } from './shadow-indexes.ts'
+import { createParts, createShadowIndexes } from './shadow-indexes.ts'
 import { firstKeyOfCandidate, firstKeyOfIndex, SKIP_SCAN_VERSION, skipsFirst } from './skip-scan.ts'
 import type { Target, TargetIndex } from './target.ts'
 
@@ -105,10 +105,11 @@ export const openShadowPlanner = async (
     notes: notesOf(shadow, target, replay),
     plan: async (query, { with: candidates, without = [] }) => {
       const read = await tablesOf(query)
-      const added: Added[] = []
-      for (const candidate of candidates)
-        if (touches(`${candidate.table.schema}.${candidate.table.name}`, read))
-          added.push(await shadowIndexes.add(candidate))
+      const added = await Promise.all(
+        candidates
+          .filter(({ table }) => touches(`${table.schema}.${table.name}`, read))
+          .map((candidate) => shadowIndexes.add(candidate)),
+      )
       const visible = added.map(({ name }) => name).sort()
       const hidden = without
         .filter((name) => {

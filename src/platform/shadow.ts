@@ -70,10 +70,11 @@ export type Shadow = {
   /** Steps that failed, and columns whose statistics were not taken. */
   failed: { what: string; why: string }[]
   /**
-   * Adds an index; nobody sees it before it is asked for. Answers the names it has on the tables with rows.
-   * @throws ShadowError
+   * Adds indexes; nobody sees them before they are asked for. Many at once take little longer than one. Answers of each the names
+   * it has on the tables with rows, or why it cannot be.
+   * @throws ShadowError where none can be added
    */
-  add(index: ShadowIndex): Promise<string[]>
+  add(indexes: readonly ShadowIndex[]): Promise<(string[] | { refused: string })[]>
   /**
    * The root of `explain (format json, verbose)`.
    * @throws ShadowError

@@ -94,12 +94,21 @@ test('makes what can be made, tells the rest, and believes that it is full', asy
     expect(
       await shadow.explain(question(`select x from a where x ${sign} 0 order by x`)),
     ).toHaveProperty('Total Cost')
-  await shadow.add({
+  const added = {
     name: 'added',
     statement: 'create index added on a (y)',
     table: { schema: 'public', name: 'a' },
     parts: [{ schema: 'public', name: 'a', pages: 70_000, rows: 20_000_000, levels: 2 }],
-  })
+  }
+  const impossible = {
+    ...added,
+    name: 'none',
+    statement: 'create index none on a (no_such_column)',
+  }
+  expect(await shadow.add([impossible, added])).toEqual([
+    { refused: expect.stringContaining('no_such_column') },
+    ['public.added'],
+  ])
   expect((await shadow.explain(question('select * from a')))['Total Cost']).toBe(all['Total Cost'])
   await shadow.close()
   expect(existsSync(shadow.folder())).toBe(false)
@@ -115,7 +124,7 @@ describe('a process that', () => {
       table: { schema: 'public', name: 'a' },
       parts: [{ schema: 'public', name: 'a', pages: 70_000, rows: 20_000_000, levels: 2 }],
     }
-    await shadow.add(index)
+    await shadow.add([index])
     const [pid, folder] = [shadow.pid()!, shadow.folder()]
     // Constants are computed while it plans.
     const slow = shadow.explain(

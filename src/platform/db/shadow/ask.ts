@@ -69,7 +69,7 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
 
   /** An index is built over an empty table: nothing but zeros would be read otherwise, all of it. */
   const emptied = async (tables: readonly Placed[], work: () => Promise<void>) => {
-    const those = tables.flatMap((table) => known.get(keyOf(table)) ?? [])
+    const those = [...new Set(tables.flatMap((table) => known.get(keyOf(table)) ?? []))]
     for (const table of those) await fill({ ...table, pages: 0 })
     // Whoever counts anew looks at the files anew.
     await setCounts(db, those)
@@ -94,22 +94,56 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
     return rows
   }
 
-  const add = async (index: ShadowIndex): Promise<string[]> => {
-    await emptied(index.parts, async () => void (await db.query(index.statement)))
+  /** Makes one over tables that are empty now. */
+  const create = async (index: ShadowIndex): Promise<string[] | { refused: string }> => {
+    try {
+      await db.query(index.statement)
+      return []
+    } catch (error) {
+      return { refused: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  const fillIndex = async (index: ShadowIndex) => {
+    const counted: Parameters<typeof setCounts>[1][number][] = []
     const parts = await listParts(index)
     for (const { schema, name, table, path } of parts) {
       const figures = index.parts.find((part) => part.schema === schema && part.name === table)
       if (!figures || path === null) continue
       await setPages(files, path, figures.pages)
       if (figures.levels > 0) await setLevels(files, path, figures.levels)
-      await setCounts(db, [
-        { schema, name, countedPages: figures.pages, rows: figures.rows, allVisiblePages: 0 },
-      ])
+      const { pages: countedPages, rows } = figures
+      counted.push({ schema, name, countedPages, rows, allVisiblePages: 0 })
     }
-    const oids = parts.map(({ oid }) => oid)
-    added.set(index.name, oids)
-    await setValid(oids, false)
-    return parts.map(keyOf)
+    added.set(
+      index.name,
+      parts.map(({ oid }) => oid),
+    )
+    return { counted, names: parts.map(keyOf) }
+  }
+
+  /** Tables are emptied once for all that are added to them. */
+  const add = async (indexes: readonly ShadowIndex[]) => {
+    const answers: (string[] | { refused: string })[] = []
+    await emptied(
+      indexes.flatMap(({ parts }) => parts),
+      async () => {
+        for (const index of indexes) answers.push(await create(index))
+      },
+    )
+    const counted: Parameters<typeof setCounts>[1][number][] = []
+    for (const [at, index] of indexes.entries()) {
+      if (!Array.isArray(answers[at])) continue
+      const filled = await fillIndex(index)
+      counted.push(...filled.counted)
+      answers[at] = filled.names
+    }
+    await setCounts(db, counted)
+    await setValid(
+      indexes.flatMap(({ name }) => added.get(name) ?? []),
+      false,
+    )
+    return answers
   }
 
   /** The index of this name and, of a partitioned table, those of its partitions. */

@@ -3,7 +3,7 @@ import type { ShadowIndex, ShadowQuestion, ShadowShape } from '../../shadow.ts'
 /** What a shadow is asked; of each kind what it answers. */
 export type Requests = {
   start: { asked: ShadowShape; answered: { what: string; why: string }[] }
-  add: { asked: ShadowIndex; answered: string[] }
+  add: { asked: readonly ShadowIndex[]; answered: (string[] | { refused: string })[] }
   explain: { asked: ShadowQuestion; answered: Record<string, unknown> }
 }
 export type RequestKind = keyof Requests

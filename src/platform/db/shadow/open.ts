@@ -15,6 +15,8 @@ export type ShadowLimits = {
 
 const BOOT_MS = 120_000
 const QUESTION_MS = 10_000
+/** Milliseconds more that each index of many may take. */
+const ADDING_MS = 200
 
 /** `.ts` where sources run, `.js` where they were built. */
 const CHILD = new URL(
@@ -98,7 +100,7 @@ export const openShadow = async (
       await child.kill('The shadow database could not be made.')
       throw error
     })
-    for (const index of added) await child.ask('add', index, questionMs)
+    if (added.length > 0) await child.ask('add', added, bootMs)
     return { child, failed }
   }
   let making = make()
@@ -122,12 +124,12 @@ export const openShadow = async (
 
   return {
     failed,
-    add: (index) =>
+    add: (indexes) =>
       inTurn(async () => {
         current = await alive()
-        const names = await current.ask('add', index, questionMs)
-        added.push(index)
-        return names
+        const answers = await current.ask('add', indexes, questionMs + indexes.length * ADDING_MS)
+        added.push(...indexes.filter((_, at) => Array.isArray(answers[at])))
+        return answers
       }),
     explain: (question) =>
       inTurn(async () => {
