@@ -40,12 +40,6 @@ export const tablesOfPlan = (plan: Record<string, unknown>): Set<string> =>
     ),
   )
 
-/** How often a plan sorts. */
-export const sortsOf = (plan: Record<string, unknown>): number =>
-  visit(plan as Node, '', (node) =>
-    ['Sort', 'Incremental Sort'].includes(String(node['Node Type'])) ? [node] : [],
-  ).length
-
 /** The plan with other names of its indexes, where there are others. */
 export const renameIndexes = (
   plan: Record<string, unknown>,
