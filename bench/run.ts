@@ -3,6 +3,7 @@ import { connect } from '../src/platform/db/connect.ts'
 import { migrate } from '../src/platform/db/migrate.ts'
 import { readMigrations } from '../src/platform/db/migrations.ts'
 import { providePostgres, startOwnPostgres } from '../test/support/postgres.ts'
+import { benchAdvice } from './advice.ts'
 import { benchCache } from './cache.ts'
 import { benchCasbin } from './casbin.ts'
 import { benchCatalog } from './catalog.ts'
@@ -32,6 +33,7 @@ import { startCannon } from './turns.ts'
 // npm run bench -- --only cache       the cache alone
 // npm run bench -- --only freshness   how soon a revoke on one node counts on another
 // npm run bench -- --only catalog     searches of the marketplace, on a server and on embedded storage
+// npm run bench -- --only advice      indexes advised for two workloads, beside other rules and the best known
 // npm run bench -- --only runtime     two processes beside one; /check in workerd beside a no-op
 
 const { values: given } = parseArgs({
@@ -79,6 +81,8 @@ const RUNTIME = given.short
 const CATALOG = given.short
   ? { templates: 5_000, requests: 20 }
   : { templates: 100_000, requests: 200 }
+
+const ADVICE = given.short ? { executions: 40_000 } : { executions: 400_000 }
 
 const endings: (() => Promise<unknown>)[] = []
 const untilEnd = <Value extends { stop: () => Promise<unknown> }>(value: Value): Value => {
@@ -224,6 +228,27 @@ const measureCatalog = async () => {
   return { conditions, section: { title, figures } }
 }
 
+/** Of a server whose tables are thrown away: loading waits for no disk. Costs are those of plans without parallel workers. */
+const ADVICE_SETTINGS = [
+  ...[SHARED_BUFFERS, 'maintenance_work_mem=256MB', 'max_wal_size=8GB', 'wal_level=minimal'],
+  ...['max_wal_senders=0', 'synchronous_commit=off', 'autovacuum=off', 'jit=off'],
+  'max_parallel_workers_per_gather=0',
+]
+
+/** Indexes that are advised, on a PostgreSQL of its own. */
+const measureAdvice = async () => {
+  const postgres = await startOwnPostgres(ADVICE_SETTINGS)
+  if ('skip' in postgres) throw new Error(postgres.skip)
+  untilEnd(postgres)
+  const sql = connect({ url: postgres.url }, { connectionsMax: 1 })
+  const conditions = {
+    ...(await conditionsOf(sql, `a server of its own, ${ADVICE_SETTINGS.join(', ')}`)),
+    pinned: 'no: PostgreSQL, this process and the shadow share all cores of this one machine',
+  }
+  await sql.end()
+  return { conditions, sections: await benchAdvice(postgres.url, ADVICE) }
+}
+
 /** All cores of one machine, and workerd: nothing is kept to a core. */
 const measureRuntime = async () => {
   const postgres = await startOwnPostgres(['fsync=on', 'full_page_writes=on'])
@@ -244,6 +269,10 @@ const measure = async () => {
   if (given.only === 'catalog') {
     const { conditions, section } = await measureCatalog()
     return writeReport(conditions, [section], given.short, 'catalog')
+  }
+  if (given.only === 'advice') {
+    const { conditions, sections } = await measureAdvice()
+    return writeReport(conditions, sections, given.short, 'advice')
   }
   if (given.only === 'runtime') {
     const { conditions, section } = await measureRuntime()
