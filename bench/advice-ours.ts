@@ -28,12 +28,14 @@ export const askAdvisor = async (
   sql: Sql,
   workload: readonly WorkloadQuery[],
   name: string,
-  limits: Partial<AdviceLimits> = {},
+  { isOfReads = false, ...limits }: Partial<AdviceLimits> & { isOfReads?: boolean } = {},
 ): Promise<Asking> => {
   const asking = step(`advice: ${name}`, workload.length)
   const startedAtMs = performance.now()
   const advice = await adviseDatabase(sql, { parser, openShadow }, workload, {
     limits,
+    // Against the best known for reads, which knows nothing of writes either.
+    ...(isOfReads ? { writesShare: () => 0 } : {}),
     onProgress: ({ phase, done, total }) =>
       asking.at(total > 0 ? (workload.length * done) / total : 0, `${name}: ${phase}`),
   })

@@ -7,8 +7,9 @@ import { createCosts } from './costs.ts'
 import { adviseDrops } from './drops.ts'
 import { limitsOf } from './limits.ts'
 import type { Planner } from './planner.ts'
-import { choose, type Market, openQueries } from './pricing.ts'
+import { type Market, openQueries } from './pricing.ts'
 import { explainRefusals } from './refusals.ts'
+import { choose } from './rounds.ts'
 import type { Target } from './target.ts'
 import { adviseOne, dropFaint } from './verdict.ts'
 import { type Examined, examine, unanalyzed } from './workload.ts'
@@ -109,7 +110,7 @@ export const advise = async (
   const otherCost = examined
     .filter(({ passedOver }) => passedOver !== null)
     .reduce((sum, { query, base }) => sum + query.calls * (base?.cost ?? 0), 0)
-  const offer = { target, otherCost, planner, costs, limits: asked, updated, signal }
+  const offer = { parser, target, otherCost, planner, costs, limits: asked, updated, signal }
   const open = await openQueries(offer, worthy, (done) => report('candidates', done, worthy.length))
   const market: Market = { ...offer, open }
   report('choosing')

@@ -5,7 +5,9 @@ export type Choice = {
   items: ReadonlySet<number>
   /** Of each query. */
   costs: readonly number[]
-  /** All queries by their weights, and writes. */
+  /** All queries by their weights. */
+  reads: number
+  /** The same, and writes. */
   cost: number
   bytes: number
   /** Whether a query has become dearer than the limits allow. */
@@ -27,12 +29,14 @@ export const createChoices = (problem: SelectionProblem) => {
   const { items, queries, limits } = problem
   let base: readonly number[] = []
 
+  const readsOf = (costs: readonly number[]) =>
+    costs.reduce((sum, each, at) => sum + each * queries[at]!.weight, problem.otherCost)
+
   const summed = (chosen: ReadonlySet<number>, costs: readonly number[]): Choice => ({
     items: chosen,
     costs,
-    cost:
-      costs.reduce((sum, each, at) => sum + each * queries[at]!.weight, problem.otherCost) +
-      problem.writeCostOf([...chosen]),
+    reads: readsOf(costs),
+    cost: readsOf(costs) + problem.writeCostOf([...chosen]),
     bytes: [...chosen].reduce((sum, each) => sum + items[each]!.bytes, 0),
     isRegression: costs.some((each, at) => each > base[at]! * (1 + limits.regressionShareMax)),
   })

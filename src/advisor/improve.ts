@@ -53,7 +53,7 @@ export const improve = async (problem: SelectionProblem, from: Choice): Promise<
       const best = tries
         .filter((each) => {
           const loss = each.cost - choice.cost
-          return isBetter(each, choice) || loss < limits.gainShareMin * each.cost
+          return isBetter(each, choice) || loss < limits.gainShareMin * each.reads
         })
         .sort((a, b) => a.cost - b.cost || a.bytes - b.bytes)[0]
       if (!best) return choice
@@ -118,7 +118,7 @@ export const improve = async (problem: SelectionProblem, from: Choice): Promise<
     const more = Math.max(next.items.size - choice.items.size, 0)
     const gain = choice.cost - next.cost
     return (
-      isBetter(next, choice) && (more === 0 || gain >= more * limits.gainShareMin * choice.cost)
+      isBetter(next, choice) && (more === 0 || gain >= more * limits.gainShareMin * choice.reads)
     )
   }
 

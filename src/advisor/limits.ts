@@ -3,8 +3,8 @@ import type { Target } from './target.ts'
 
 /** What advice keeps to unless it is told otherwise; the bytes depend on the database (limitsOf). */
 export const LIMITS: Omit<AdviceLimits, 'budgetBytes'> = {
-  indexesMax: 20,
-  indexesPerTableMax: 20,
+  indexesMax: 30,
+  indexesPerTableMax: 30,
   keysMax: 3,
   gainShareMin: 0.01,
   queryGainShareMin: 0.2,

@@ -1,9 +1,9 @@
+import type { SqlParser } from '../platform/sql-parser.ts'
 import type { AdviceLimits } from './advice.ts'
 import { type Candidate, candidateText } from './candidate.ts'
 import type { CandidateLimits } from './candidates.ts'
 import type { Costs } from './costs.ts'
 import { isWithin } from './covered.ts'
-import { extendedCandidates } from './extended.ts'
 import type { Planner } from './planner.ts'
 import { concerns } from './pool.ts'
 import { type Selected, select } from './select.ts'
@@ -17,6 +17,7 @@ export type Open = { examined: Examined; shortlist: Shortlist }
 
 /** All that a choice is made of. */
 export type Market = {
+  parser: SqlParser
   target: Target
   planner: Planner
   costs: Costs
@@ -48,7 +49,8 @@ const poolOf = (open: readonly Open[]): Candidate[] =>
     (a, b) => partsOf(a) - partsOf(b),
   )
 
-const chooseFrom = async (market: Market, bytes: Map<string, number>): Promise<Chosen> => {
+/** Chooses from all that is kept for any query. */
+export const chooseFrom = async (market: Market, bytes: Map<string, number>): Promise<Chosen> => {
   const { target, planner, limits, updated, open, otherCost, signal } = market
   const pool = poolOf(open)
   for (const each of pool) {
@@ -77,52 +79,6 @@ const chooseFrom = async (market: Market, bytes: Map<string, number>): Promise<C
     ...{ otherCost, limits, signal },
   })
   return { candidates: of(selected.items), pool, selected }
-}
-
-const ROUNDS_MAX = 4
-/** What else a query could use is offered in portions. */
-const AT_ONCE = 100
-const OFFERED_MAX = 300
-
-/** Offers each query all that was seen for it beside what is chosen: what it uses then belongs to what is chosen from. */
-const reprice = async (market: Market, { candidates }: Chosen): Promise<boolean> => {
-  const { open, limits } = market
-  let isMore = false
-  await Promise.all(
-    open.map(async (each) => {
-      const { examined, shortlist } = each
-      const { seen, kept, bundles } = shortlist
-      const chosen = new Set(candidates.map(candidateText))
-      const basis = [...kept.values(), ...candidates]
-      for (const wider of extendedCandidates(examined.relations, basis, limits))
-        seen.set(candidateText(wider), wider)
-      const others = [...seen.values()].filter((other) => !chosen.has(candidateText(other)))
-      const now = await costWith(market, each, candidates)
-      for (let from = 0; from < Math.min(others.length, OFFERED_MAX); from += AT_ONCE) {
-        const offered = [...candidates, ...others.slice(from, from + AT_ONCE)]
-        const costed = await market.costs.costOf(examined.query, offered)
-        if (!costed || costed.cost > now * (1 - limits.gainShareMin)) continue
-        for (const text of costed.candidates) {
-          const candidate = seen.get(text)
-          if (!candidate || kept.has(text)) continue
-          kept.set(text, candidate)
-          isMore = true
-        }
-        const used = costed.candidates.filter((text) => kept.has(text))
-        if (used.length > 1) bundles.push(used)
-      }
-    }),
-  )
-  return isMore
-}
-
-/** Chooses, looks for what would still help beside what is chosen, and chooses again. */
-export const choose = async (market: Market): Promise<Chosen> => {
-  const bytes = new Map<string, number>()
-  let chosen = await chooseFrom(market, bytes)
-  for (let round = 1; round < ROUNDS_MAX && (await reprice(market, chosen)); round++)
-    chosen = await chooseFrom(market, bytes)
-  return chosen
 }
 
 /** The candidates of each query that something can be done for. */

@@ -75,7 +75,9 @@ const greedy = async (
       if (best && hope <= best.worth) break
       const next = await choices.change(choice, move.add, move.remove)
       const gain = choice.cost - next.cost
-      const isWorth = gain > 0 && gain >= problem.limits.gainShareMin * choice.cost
+      // One that stands for two is worth it as soon as it is better.
+      const isFewer = move.remove.length > move.add.length
+      const isWorth = gain > 0 && (isFewer || gain >= problem.limits.gainShareMin * choice.reads)
       const worth = next.isRegression ? 0 : measure(gain, next.bytes - choice.bytes)
       hopes.set(keyOf(move), worth)
       if (isWorth && !next.isRegression && worth > (best?.worth ?? 0))
@@ -103,7 +105,7 @@ const narrowed = async (problem: SelectionProblem, from: Choice): Promise<Choice
     for (const narrow of narrower) {
       const next = await choices.change(choice, [narrow], [wide])
       const loss = next.cost - choice.cost
-      if (next.isRegression || loss > WIDER_SHARE * limits.gainShareMin * choice.cost) continue
+      if (next.isRegression || loss > WIDER_SHARE * limits.gainShareMin * choice.reads) continue
       choice = next
       break
     }

@@ -1,5 +1,12 @@
 import { type Shadow, ShadowError, type ShadowIndex } from '../platform/shadow.ts'
-import { type Candidate, candidateText, createStatement, quoteTable } from './candidate.ts'
+import {
+  type Candidate,
+  candidateText,
+  createStatement,
+  quoteIdentifier,
+  quoteTable,
+} from './candidate.ts'
+import { gatherAdded } from './gathered.ts'
 import { indexSize } from './index-size.ts'
 import { PlanError } from './planner.ts'
 import { type IndexSize, PAGE_BYTES } from './size.ts'
@@ -11,9 +18,6 @@ type Part = { table: TargetTable; size: IndexSize; rows: number }
 export type Added = { name: string; text: string; candidate: Candidate; tables: string[] }
 
 const nameOfTable = ({ schema, name }: { schema: string; name: string }) => `${schema}.${name}`
-
-/** Milliseconds in which what is added is gathered: tables are emptied for it, once for all. */
-const GATHER_MS = 1
 
 /** The tables with rows below a table, itself if it has some. */
 export const createParts = (target: Target, partitions: readonly Partition[]) => {
@@ -82,6 +86,18 @@ export const createShadowIndexes = (
     return measuring
   }
 
+  /**
+   * The index as one whose first key nobody can skip through, since nothing is known of it: an expression that is the column itself.
+   * What it is sorted by and may be read without its table's rows stays.
+   */
+  const readWhole = ({ candidate }: Added): Candidate | undefined => {
+    const [first, ...rest] = candidate.keys
+    if (!first || !('column' in first) || candidate.method !== 'btree') return undefined
+    const column = quoteIdentifier(first.column)
+    const keys = [{ expression: `coalesce(${column}, ${column})` }, ...rest]
+    return { ...candidate, keys, include: [...new Set([first.column, ...candidate.include])] }
+  }
+
   const describe = async (candidate: Candidate, text: string, name: string) => {
     if (!findTable(target, candidate.table))
       throw new PlanError(`There is no table ${quoteTable(candidate.table)}.`)
@@ -101,49 +117,49 @@ export const createShadowIndexes = (
     return { index, added: { name, text, candidate, tables } }
   }
 
-  type Waiting = {
-    described: Awaited<ReturnType<typeof describe>>
-    resolve: (added: Added) => void
-    reject: (why: unknown) => void
-  }
-  let waiting: Waiting[] = []
-
-  /** What is asked for in the same turn is added at once. */
-  const addWaiting = async () => {
-    const batch = waiting
-    waiting = []
-    try {
-      const answers = await shadow.add(batch.map(({ described }) => described.index))
-      for (const [at, { described, resolve, reject }] of batch.entries()) {
-        const names = answers[at]!
-        const { added } = described
-        if (!Array.isArray(names)) {
-          reject(new PlanError(`An index ${added.text} cannot be made: ${names.refused}`))
-          continue
-        }
-        for (const each of names) owners.set(each, added)
-        resolve(added)
-      }
-    } catch (error) {
-      for (const { described, reject } of batch)
-        reject(
-          error instanceof ShadowError
-            ? new PlanError(`An index ${described.added.text} cannot be made: ${error.message}`)
-            : error,
-        )
-    }
-  }
+  const gathered = gatherAdded(shadow)
 
   const addNow = async (candidate: Candidate, text: string, name: string): Promise<Added> => {
-    const described = await describe(candidate, text, name)
-    return new Promise((resolve, reject) => {
-      waiting.push({ described, resolve, reject })
-      if (waiting.length === 1) setTimeout(addWaiting, GATHER_MS)
-    })
+    const { index, added } = await describe(candidate, text, name)
+    for (const each of await gathered(index).catch(refused(text))) owners.set(each, added)
+    return added
+  }
+
+  const wholes = new Map<string, Promise<string | undefined>>()
+  const readWholly = new Set<string>()
+  const addWhole = async (added: Added): Promise<string | undefined> => {
+    const whole = readWhole(added)
+    if (!whole) return undefined
+    const name = `${added.name} whole`
+    const { index } = await describe(added.candidate, added.text, name)
+    const statement = createStatement(whole, { name })
+    const [names] = await shadow.add([{ ...index, statement }]).catch(refused(added.text))
+    if (!Array.isArray(names)) return undefined
+    for (const each of names) {
+      // Whoever reads it reads the one that it stands for.
+      owners.set(each, added)
+      readWholly.add(each)
+    }
+    return name
   }
 
   return {
     owners,
+    /** Names, as in a plan, of those that wholeOf has made. */
+    readWholly: readWholly as ReadonlySet<string>,
+    /**
+     * The name of an index that costs what reading this one whole costs: servers before PostgreSQL 18 do nothing else with what does
+     * not name the first key. Undefined where there can be none.
+     */
+    wholeOf: (name: string): Promise<string | undefined> => {
+      const before = wholes.get(name)
+      if (before) return before
+      const added = [...owners.values()].find((each) => each.name === name)
+      const whole = added ? addWhole(added) : Promise.resolve(undefined)
+      wholes.set(name, whole)
+      whole.catch(() => wholes.delete(name))
+      return whole
+    },
     add: (candidate: Candidate): Promise<Added> => {
       const text = candidateText(candidate)
       const before = adding.get(text)

@@ -51,6 +51,7 @@ export const openShadowPlanner = async (
   const skipping = (plan: Plan) => {
     const uses = indexUses(plan).map((use) => ({ ...use, name: `${use.schema}.${use.index}` }))
     const skips = uses.filter(({ name, condition }) => {
+      if (shadowIndexes.readWholly.has(name)) return false
       const added = shadowIndexes.owners.get(name)
       const index = existing.get(name)
       const key = added ? firstKeyOfCandidate(added.candidate) : index && firstKeyOfIndex(index)
@@ -65,10 +66,7 @@ export const openShadowPlanner = async (
   const explain = (query: PlannedQuery, visible: readonly string[], hidden: readonly string[]) =>
     shadow.explain({ ...query, visible, hidden }).catch(asPlanError)
 
-  /**
-   * An older target does not skip. It may read such an index whole for the sake of its order; what that costs cannot be asked
-   * here, so that it is not promised.
-   */
+  /** An older target does not skip, but reads such an index whole where that is all it needs. */
   const explainAsTarget = async (
     query: PlannedQuery,
     visible: readonly string[],
@@ -80,7 +78,11 @@ export const openShadowPlanner = async (
     for (let again = 0; again < AGAIN_MAX; again++) {
       const skips = skipping(plan)
       if (skips.visible.size === 0 && skips.hidden.length === 0) return plan
-      shown = shown.filter((name) => !skips.visible.has(name))
+      const wholes = await Promise.all([...skips.visible].map(shadowIndexes.wholeOf))
+      shown = [
+        ...shown.filter((name) => !skips.visible.has(name)),
+        ...wholes.filter((name) => name !== undefined),
+      ]
       away = [...away, ...skips.hidden]
       plan = await explain(query, shown, away)
     }

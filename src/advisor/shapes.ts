@@ -67,16 +67,19 @@ const isLasting = (table: TargetTable, { on, kind, sql }: Predicate): boolean =>
   return isWord && distinctOf(table, on) <= LASTING_VALUES_MAX
 }
 
-/** The same keys of the rows only that the query always asks for. */
+/** The same keys of the rows only that the query always asks for, with what else it speaks of, and without. */
 export const partial = (demand: Demand, keys: Keys): Candidate[] => {
   const { relation, predicates } = demand
   const rare = predicates.filter(
     (each) => isLasting(relation.table, each) && shareOf(relation, each) < PARTIAL_SHARE_MAX,
   )
-  return rare.map((each) => {
+  return rare.flatMap((each) => {
     const rest = keys.filter(({ on }) => operandText(on) !== operandText(each.on))
-    return candidateOf(relation.table, (rest.length > 0 ? rest : keys).map(indexKey), {
-      where: predicateSql(each),
-    })
+    const own = (rest.length > 0 ? rest : keys).map(indexKey)
+    const where = predicateSql(each)
+    return [
+      candidateOf(relation.table, own, { where }),
+      ...covering(relation, own).map((carrying) => ({ ...carrying, where })),
+    ]
   })
 }

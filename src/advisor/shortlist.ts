@@ -88,9 +88,12 @@ export const shortlistOf = async (
   const wider = extendedCandidates(relations, [...best, ...useful].slice(0, WIDENED_MAX), limits)
   const widened = [...basic.filter((each) => !isPlain(each)), ...wider]
   const wide = widened.length > 0 ? await layersOf(costs, examined, [...widened, ...together]) : []
+  // Beside indexes of all rows those of some are not seen: they are small, not faster.
+  const rare = widened.filter(({ where }) => where !== null)
+  const few = rare.length > 0 ? await layersOf(costs, examined, rare) : []
 
   const seen = byText([...together, ...widened])
-  const bundles = [...first, ...wide]
+  const bundles = [...first, ...wide, ...few]
   const texts = [...bundles.flat(), ...useful.slice(0, KEPT_MAX).map(candidateText)]
   const kept = new Map(texts.flatMap((text) => (seen.has(text) ? [[text, seen.get(text)!]] : [])))
   const singles = new Map(

@@ -18,7 +18,7 @@ export type Examined = {
 const COST_MIN = 100
 
 /** What a plan leaves unsaid: where it does not write down which columns it reads, those are taken that the query names. */
-const completed = (planned: Relation[], read: readonly Relation[]): Relation[] => {
+export const completed = (planned: Relation[], read: readonly Relation[]): Relation[] => {
   for (const relation of planned)
     for (const { table, referenced } of read)
       if (table === relation.table) for (const each of referenced) relation.referenced.add(each)

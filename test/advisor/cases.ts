@@ -29,6 +29,12 @@ export const queryOf = (text: string, calls = 1_000_000): WorkloadQuery => ({
 /** Runs statements one after the other. */
 export const prepare = async (sql: Sql, statements: readonly string[]) => {
   for (const each of statements) await sql.unsafe(each, [], { simple: false } as object)
+  // Else tables are vacuumed at some moment, and indexes that answer alone are better from then on.
+  await sql.unsafe(`do $$ declare name text; begin
+    for name in select oid::regclass from pg_class where relkind in ('r', 'm') and relnamespace not in (
+      select oid from pg_namespace where nspname ~ '^pg_|^information_schema$') loop
+      execute format('alter table %s set (autovacuum_enabled = off)', name);
+    end loop; end $$`)
 }
 
 /** The target without the indexes that are only tried. */
