@@ -1,4 +1,4 @@
-import { readGate } from '../optimizer/service.ts'
+import { listForeign, readGate } from '../optimizer/service.ts'
 import type { Queryable, Sql } from '../platform/db/connect.ts'
 import { Problem } from '../platform/problem.ts'
 import { type OpenShadow, ShadowError } from '../platform/shadow.ts'
@@ -87,22 +87,30 @@ const openConfirming = async (
   }
 }
 
-/** Queries that may be planned, and why the others are passed over. */
-const gated = async (parser: SqlParser, workload: readonly WorkloadQuery[]) => {
-  const allowed: WorkloadQuery[] = []
+const passedOver = ({ text, fingerprint, calls }: WorkloadQuery, why: string): QueryAdvice => ({
+  ...{ fingerprint, text, calls, before: 0, after: 0, uses: [] },
+  passedOver: why,
+})
+
+/** Queries that may be planned, and why the others are passed over: planning calls functions, in the database itself, too. */
+const gated = async (sql: Sql, parser: SqlParser, workload: readonly WorkloadQuery[]) => {
+  const read: { query: WorkloadQuery; functions: string[] }[] = []
   const refused: QueryAdvice[] = []
   for (const query of workload) {
-    const { text, fingerprint, calls } = query
     try {
-      await readGate(parser, text)
-      allowed.push(query)
+      read.push({ query, functions: (await readGate(parser, query.text)).functions })
     } catch (error) {
       if (!(error instanceof Problem)) throw error
-      refused.push({
-        ...{ fingerprint, text, calls, before: 0, after: 0, uses: [] },
-        passedOver: error.detail,
-      })
+      refused.push(passedOver(query, error.detail))
     }
+  }
+  const names = [...new Set(read.flatMap(({ functions }) => functions))]
+  const foreign = new Set(await listForeign(sql, names))
+  const allowed: WorkloadQuery[] = []
+  for (const { query, functions } of read) {
+    const name = functions.find((each) => foreign.has(each))
+    if (name === undefined) allowed.push(query)
+    else refused.push(passedOver(query, `The database has a function ${name} of its own.`))
   }
   return { allowed, refused }
 }
@@ -133,7 +141,7 @@ export const adviseDatabase = async (
   workload: readonly WorkloadQuery[],
   { limits, consent = false, writesShare = () => 1, ...options }: DatabaseAdviceOptions = {},
 ): Promise<Advice & { target: Target }> => {
-  const { allowed, refused } = await gated(settings.parser, workload)
+  const { allowed, refused } = await gated(sql, settings.parser, workload)
   options.onProgress?.({ phase: 'reading', done: 0, total: allowed.length })
   const read = await readDatabase(sql)
   const share = writesShare(read.target)

@@ -16,7 +16,7 @@ type Asking = { filter: Resolved; facets: readonly Facet[]; isWide: boolean }
 export const countFacets = async (
   inSearch: InSearch,
   { filter, facets, isWide }: Asking,
-  read?: readonly string[],
+  read?: string,
 ): Promise<Facets> => {
   const isFree = (facet: Facet) => withoutFacet(filter, facet) === undefined
   const free = facets.filter(isFree)
@@ -29,25 +29,36 @@ export const countFacets = async (
   const counted = await Promise.all(
     groups.map(({ together, under }) =>
       inSearch(async (tx) => {
-        const rows =
-          (under === filter && read) || (await repository.readSample(tx, { filter: under, isWide }))
-        return { sampled: rows.length > repository.SAMPLE, ...(await valuesOf(tx, rows, together)) }
+        const isRead = under === filter && read !== undefined
+        const sample = isRead ? read : await repository.readSample(tx, { filter: under, isWide })
+        const { sampled, counts } = countTerms(sample)
+        return { sampled, ...(await valuesOf(tx, counts, together)) }
       }),
     ),
   )
   return Object.assign({}, ...counted, { sampled: counted.some(({ sampled }) => sampled) })
 }
 
-/** How often each term comes, by the facet it is of. */
-const countTerms = (rows: readonly string[]): Map<number, number>[] => {
+const [ZERO, NINE, SEMICOLON] = [48, 57, 59]
+
+/**
+ * How often each term comes in the rows of a sample, by the facet it is of. Read figure by figure: there are some twenty thousand.
+ */
+const countTerms = (sample: string): { counts: Map<number, number>[]; sampled: boolean } => {
   const counts = FACETS.map(() => new Map<number, number>())
-  for (const row of rows)
-    for (const text of row.split(',')) {
-      const code = Number(text)
-      const of = counts[code & 7]!
-      of.set(code, (of.get(code) ?? 0) + 1)
+  let [rows, code] = [1, 0]
+  for (let at = 0; at <= sample.length && sample !== ''; at++) {
+    const character = sample.charCodeAt(at)
+    if (character >= ZERO && character <= NINE) {
+      code = code * 10 + character - ZERO
+      continue
     }
-  return counts
+    const of = counts[code & 7]!
+    of.set(code, (of.get(code) ?? 0) + 1)
+    code = 0
+    if (character === SEMICOLON && rows++ === repository.SAMPLE) return { counts, sampled: true }
+  }
+  return { counts, sampled: false }
 }
 
 /** The most frequent of them, with all that come as often as the last: which of these are shown, their names decide. */
@@ -57,8 +68,11 @@ const mostFrequent = (counts: Map<number, number>) => {
 }
 
 /** The values of facets, the most frequent first. A category counts with all below it. */
-const valuesOf = async (tx: Queryable, rows: readonly string[], facets: readonly Facet[]) => {
-  const counts = countTerms(rows.slice(0, repository.SAMPLE))
+const valuesOf = async (
+  tx: Queryable,
+  counts: readonly Map<number, number>[],
+  facets: readonly Facet[],
+) => {
   const counted = facets.map((facet) => {
     const of = counts[FACETS.indexOf(facet)]!
     return { facet, terms: facet === 'category' ? [...of] : mostFrequent(of) }

@@ -183,20 +183,19 @@ const listRanked = (tx: Queryable, range: Range) => {
 /** Of rows with their terms all terms as one text, counted here: grouping in the database takes several times as long. */
 const TERMS = (tx: Queryable) => tx`string_agg(array_to_string(terms, ','), ';')`
 
-/** The terms of each template that was ranked; undefined where nothing was. */
-export const sampleOf = ([first]: readonly Found[]): string[] | undefined =>
-  first?.sample?.split(';')
+/** The terms of all that was ranked; '' where nothing was. */
+export const sampleOf = ([first]: readonly Found[]): string => first?.sample ?? ''
 
-/** The terms of the most popular matches, and of one more where there are more. */
+/** The terms of the most popular matches, and of one more where there are more: numbers with commas, templates with semicolons. */
 export const readSample = async (
   tx: Queryable,
   { filter, isWide }: { filter: Resolved; isWide: boolean },
-): Promise<string[]> => {
+): Promise<string> => {
   const [row] = await tx<{ sample: string | null }[]>`
     select ${TERMS(tx)} as sample from (
       select t.terms from templates t where ${matching(tx, filter, isWide)}
       order by t.popularity desc, t.id limit ${SAMPLE + 1}) t`
-  return row!.sample?.split(';') ?? []
+  return row!.sample ?? ''
 }
 
 /** Every category with what lies above it. */

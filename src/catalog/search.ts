@@ -66,10 +66,11 @@ type Page = {
   isWide: boolean
   found: repository.Found[]
   isMore: boolean
-  /** What was ranked, to be counted. */
-  sample: string[] | undefined
+  /** The terms of what was ranked, to be counted. */
+  sample: string
+  resolved: Resolved
 }
-type Answer = Omit<Page, 'sample'> & { counted?: Facets | undefined }
+type Answer = Omit<Page, 'sample' | 'resolved'> & { counted?: Facets | undefined }
 
 /**
  * By relevance what is ranked is what is counted, so it is read once; else facets are counted beside the page: rarely it turns out
@@ -81,13 +82,15 @@ const findFirst = async (
   facets: readonly Facet[],
 ): Promise<Answer> => {
   const { filter, sorting } = wanted
-  const count = (isWide: boolean, sample?: string[]) =>
-    facets.length === 0 ? undefined : countUnder(context, { filter, facets, isWide }, sample)
+  const isCounted = facets.length > 0
   if (sorting.sort === 'relevance') {
-    const { sample, ...page } = await findPage(context, wanted, facets.length > 0)
-    return { ...page, counted: await count(page.isWide, sample) }
+    const { sample, resolved, ...page } = await findPage(context, wanted, isCounted)
+    const asking = { filter: resolved, facets, isWide: page.isWide }
+    return { ...page, counted: isCounted ? await countIn(context, asking, sample) : undefined }
   }
-  const [{ sample: _, ...page }, beside] = await Promise.all([
+  const count = (isWide: boolean) =>
+    isCounted ? countUnder(context, { filter, facets, isWide }) : undefined
+  const [{ sample: _, resolved: __, ...page }, beside] = await Promise.all([
     findPage(context, wanted),
     count(false),
   ])
@@ -100,7 +103,7 @@ const findNext = async (
   facets: readonly Facet[],
   isWide: boolean,
 ): Promise<Answer> => {
-  const [page, counted] = await Promise.all([
+  const [{ sample: _, resolved: __, ...page }, counted] = await Promise.all([
     findPage(context, wanted),
     facets.length === 0 ? undefined : facetsOf(context, { filter: wanted.filter, facets, isWide }),
   ])
@@ -119,7 +122,8 @@ const findPage = (
       const range = { filter: resolved, sorting, after, limit: limit + 1, isWide, isSampled }
       const rows = await repository.listFound(tx, range)
       const sample = repository.sampleOf(rows)
-      return { isWide, found: rows.slice(0, limit), isMore: rows.length > limit, sample }
+      const found = rows.slice(0, limit)
+      return { isWide, found, isMore: rows.length > limit, sample, resolved }
     }
     const page = await read(after?.isWide ?? false)
     const isFull = page.found.length === limit
@@ -161,9 +165,15 @@ const facetsOf = (context: Context, asking: Asking): Promise<Facets> =>
     countUnder(context, asking),
   )
 
-const countUnder = async (context: Context, { filter, ...asking }: Asking, sample?: string[]) => {
+const countIn = (
+  context: Context,
+  asking: Parameters<typeof countFacets>[1],
+  sample?: string,
+): Promise<Facets> => countFacets((work) => inSearch(context, work), asking, sample)
+
+const countUnder = async (context: Context, { filter, ...asking }: Asking) => {
   const resolved = await inSearch(context, (tx) => resolve(tx, filter))
-  return countFacets((work) => inSearch(context, work), { ...asking, filter: resolved }, sample)
+  return countIn(context, { ...asking, filter: resolved })
 }
 
 const suggestionFor = async (context: Context, q: string) => {

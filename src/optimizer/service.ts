@@ -1,5 +1,6 @@
 import { recordChange } from '../audit/service.ts'
 import type { Context } from '../platform/context.ts'
+import type { Queryable } from '../platform/db/connect.ts'
 import { changePlatform, inPlatform } from '../platform/db/transaction.ts'
 import { Problem, unprocessable } from '../platform/problem.ts'
 import type { SqlParser } from '../platform/sql-parser.ts'
@@ -15,6 +16,10 @@ import { createTurns, type Turns } from './turns.ts'
 
 /** Reads a query and refuses what must not be planned: more than one statement, functions that do something. */
 export { readStatement as readGate } from './statement.ts'
+
+/** Which of these functions of PostgreSQL the database has another of by the same name: a call could mean that one. */
+export const listForeign = async (tx: Queryable, names: readonly string[]): Promise<string[]> =>
+  (await repository.listForeignFunctions(tx, names)).map(({ name }) => name)
 
 /** The parser, where the runtime has it, and the plans that are kept. */
 export type OptimizerSettings = { parser: SqlParser | undefined; plans: PlanCache; turns: Turns }

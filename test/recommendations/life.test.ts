@@ -75,7 +75,9 @@ describe('advice', () => {
   })
 
   test('passes over what it may not look at, and says why', async () => {
+    await server.sql`create function chr(text) returns text language sql as 'select $1'`
     const queries = [
+      { query: `select chr('a')` },
       { query: 'select pg_sleep(10)' },
       { query: 'drop table parcels' },
       { query: 'select 1; select 2' },
@@ -84,7 +86,8 @@ describe('advice', () => {
     const run = await done({ queries })
     expect(run.status).toBe('done')
     for (const { passedOver } of run.queries) expect(passedOver).toMatch(/\w/)
-    expect(run.queries).toHaveLength(4)
+    expect(run.queries).toHaveLength(5)
+    expect(JSON.stringify(run.queries)).toContain('The database has a function chr of its own.')
   })
 
   test.each([

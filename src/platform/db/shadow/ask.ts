@@ -41,14 +41,18 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
 
   const setValid = async (oids: readonly number[], isValid: boolean) => {
     if (oids.length === 0) return
-    await db.query('update pg_index set indisvalid = $1 where indexrelid = any($2::oid[])', [
-      isValid,
-      oids,
-    ])
+    // What is not alive is not even opened by the planner, where what is not valid is opened and left; which indexes a table has it
+    // looks up anew when the table's own row was written.
+    await db.query(
+      `with changed as (
+        update pg_index set indisvalid = $1, indislive = $1 where indexrelid = any($2::oid[]) returning indrelid)
+      update pg_class set relhasindex = relhasindex where oid in (select indrelid from changed)`,
+      [isValid, oids],
+    )
     for (const oid of oids) isValid ? invalid.delete(oid) : invalid.add(oid)
     dead += oids.length
     if (dead < DEAD_MAX) return
-    await db.exec('vacuum pg_index')
+    await db.exec('vacuum pg_index; vacuum pg_class')
     dead = 0
   }
 
