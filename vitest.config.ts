@@ -26,6 +26,8 @@ const SHOWN_BY_A_SERVER = [
   'test/roles/kept.test.ts',
   'test/cli/{packs,remote}.test.ts',
   'test/optimizer/findings.test.ts',
+  'test/advisor/{shadow,read-target,formula}.test.ts',
+  'test/indexes/{registry,verify}.test.ts',
 ]
 const isLong = process.env.LATCHKEY_LONG === 'on'
 

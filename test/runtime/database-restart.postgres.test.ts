@@ -48,7 +48,17 @@ test.each([
   async (_, signal) => {
     const [here, there] = nodes.map(callOver) as [Call, Call]
     for (let round = 0; round < ROUNDS; round++) {
-      const { body: made } = await here('POST /v1/organizations', {
+      // The round before may have left a connection that must be made anew.
+      const changed = async (what: string, body: object) => {
+        let answer = await here(what, body)
+        await until(async () => {
+          if (answer.status === 503) answer = await here(what, body)
+          return answer.status !== 503
+        })
+        expect([what, Math.floor(answer.status / 100)]).toEqual([what, 2])
+        return answer.body
+      }
+      const made = await changed('POST /v1/organizations', {
         name: `Away ${round} ${signal}`,
         owner: 'user:alice',
       })
@@ -59,7 +69,7 @@ test.each([
       const allows = async (call: Call, subject: string) =>
         (await call('POST /check', question(subject))).body.allowed === true
       for (const user of ['bob', 'carol'])
-        await here(`PUT ${path}/members/${user}`, { roles: ['viewer'] })
+        await changed(`PUT ${path}/members/${user}`, { roles: ['viewer'] })
       await until(async () => (await allows(there, 'user:bob')) && allows(there, 'user:carol'))
       const watching = nodes.map((node) => [
         witness([node], question('user:bob')),
