@@ -28,6 +28,7 @@ const SHOWN_BY_A_SERVER = [
   'test/optimizer/findings.test.ts',
   'test/advisor/{shadow,read-target,formula}.test.ts',
   'test/indexes/{registry,verify}.test.ts',
+  'test/{every-route,imports/export,organizations/lifecycle}.test.ts',
 ]
 const isLong = process.env.LATCHKEY_LONG === 'on'
 
