@@ -42,12 +42,15 @@ export const benchAdvice = async (url: string, amount: AdviceAmount): Promise<Se
     const budget = `≤ ${Math.round(bytesMax / 1e6)} MB`
     const ours: Asking[] = []
     for (const { name, asked } of pair) ours.push(await askAdvisor(sql, asked, name))
-    // What is timed was asked alone; these are asked side by side.
-    const [small, ...ofReads] = await Promise.all([
-      askAdvisor(sql, pair[0].asked, `A, ${budget}`, { budgetBytes: bytesMax }),
+    // What is timed was asked alone; these are asked side by side. A budget is asked of where there is time for it.
+    const [ofA, ofB, small] = await Promise.all([
       askAdvisor(sql, pair[0].asked, 'A, reads alone', { isOfReads: true }),
       askAdvisor(sql, pair[1].asked, 'B, reads alone', { isOfReads: true }),
+      amount.isWithBudget
+        ? askAdvisor(sql, pair[0].asked, `A, ${budget}`, { budgetBytes: bytesMax })
+        : undefined,
     ])
+    const ofReads = [ofA, ofB]
     const others = await askAnchors(
       url,
       planner,
@@ -62,15 +65,18 @@ export const benchAdvice = async (url: string, amount: AdviceAmount): Promise<Se
         'rule of dexter': passes,
         ours: ours[at]!.candidates,
         'ours, reads alone': ofReads[at]!.candidates,
-        ...(at === 0 && { [`ours, ${budget}`]: small.candidates }),
+        ...(at === 0 && small && { [`ours, ${budget}`]: small.candidates }),
       }
     })
     const second = await openOwnShadow(sql)
     const pools = await Promise.all([
-      searchInShadow(planner, target, pair[0], Object.values(sets[0]!), {
-        bytesMax,
-        from: small.candidates,
-      }),
+      searchInShadow(
+        planner,
+        target,
+        pair[0],
+        Object.values(sets[0]!),
+        small && { bytesMax, from: small.candidates },
+      ),
       searchInShadow(second.planner, target, pair[1], Object.values(sets[1]!)),
     ]).finally(() => second.planner.close())
 

@@ -33,11 +33,16 @@ import { startCannon } from './turns.ts'
 // npm run bench -- --only cache       the cache alone
 // npm run bench -- --only freshness   how soon a revoke on one node counts on another
 // npm run bench -- --only catalog     searches of the marketplace, on a server and on embedded storage
-// npm run bench -- --only advice      indexes advised for two workloads, beside other rules and the best known
+// npm run bench -- --only advice      indexes advised for two workloads, beside other rules and the best known;
+//                                     with --budget what is advised within 100 MB, too
 // npm run bench -- --only runtime     two processes beside one; /check in workerd beside a no-op
 
 const { values: given } = parseArgs({
-  options: { short: { type: 'boolean', default: false }, only: { type: 'string' } },
+  options: {
+    short: { type: 'boolean', default: false },
+    budget: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
 })
 
 const AMOUNT = given.short
@@ -82,7 +87,7 @@ const CATALOG = given.short
   ? { templates: 5_000, requests: 20 }
   : { templates: 100_000, requests: 200 }
 
-const ADVICE = given.short ? { executions: 40_000 } : { executions: 400_000 }
+const ADVICE = { executions: given.short ? 40_000 : 400_000, isWithBudget: given.budget }
 
 const endings: (() => Promise<unknown>)[] = []
 const untilEnd = <Value extends { stop: () => Promise<unknown> }>(value: Value): Value => {

@@ -52,7 +52,8 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
     for (const oid of oids) isValid ? invalid.delete(oid) : invalid.add(oid)
     dead += oids.length
     if (dead < DEAD_MAX) return
-    await db.exec('vacuum pg_index; vacuum pg_class')
+    // Each by itself: what comes together is a transaction, in which nothing is vacuumed.
+    for (const catalog of ['pg_index', 'pg_class']) await db.exec(`vacuum ${catalog}`)
     dead = 0
   }
 
