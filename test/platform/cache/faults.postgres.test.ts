@@ -74,6 +74,7 @@ describe.each(['redis', 'upstash'] as const)('over %s', (kind) => {
       const startedAtMs = performance.now()
       const first = await askAnew(node)
       const lateMs = (await timer) - startedAtMs - 50
+      const waitedFor = node.store.breaker.report().timeouts
       const later: number[] = []
       for (let turn = 0; turn < 200; turn++) {
         later.push((await askAnew(node)).tookMs)
@@ -84,8 +85,8 @@ describe.each(['redis', 'upstash'] as const)('over %s', (kind) => {
       expect(first.tookMs - lateMs).toBeLessThan(200)
       later.sort((a, b) => a - b)
       expect(later[100]).toBeLessThan(45)
-      // None of them waited for the store.
-      expect(later.filter((ms) => ms > 45).length).toBeLessThan(later.length / 2)
+      // None of them waited for the store: counted, since how long they took is the machine's business, too.
+      expect(node.store.breaker.report().timeouts - waitedFor).toBeLessThanOrEqual(3)
       expect(node.store.breaker.report()).toMatchObject({ state: 'open' })
       expect(node.caches.health()).toMatchObject({ isDegraded: true })
       // What takes something away is never quiet about it.
@@ -107,8 +108,9 @@ describe.each(['redis', 'upstash'] as const)('over %s', (kind) => {
     await sleep(50)
     const times: number[] = []
     for (let turn = 0; turn < 50; turn++) times.push((await askAnew(here)).tookMs)
-    // Each would take its deadline if nobody learnt; on a busy machine some take as long for other reasons.
-    expect(times.filter((ms) => ms > 45).length).toBeLessThan(25)
+    // Counted, not timed: how long they took is the machine's business, too.
+    expect(here.store.breaker.report().timeouts).toBeLessThanOrEqual(5)
+    expect(times.sort((a, b) => a - b)[25]).toBeLessThan(45)
     await restarting
     // By itself: the breaker may be open for ten seconds.
     await until(async () => (await shared(here, there)) === 'remote', 25_000)
