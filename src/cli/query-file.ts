@@ -1,7 +1,7 @@
 import { parse as parseCsv } from 'csv-parse/sync'
 import * as v from 'valibot'
 import type { WorkloadQuery } from '../advisor/service.ts'
-import { type SqlParser, SqlSyntaxError } from '../platform/sql-parser.ts'
+import { parametersMaxOf, type SqlParser, SqlSyntaxError } from '../platform/sql-parser.ts'
 import { CommandError } from './failure.ts'
 
 type Given = { query: string; calls?: number | undefined }
@@ -52,9 +52,6 @@ const readSql = async (parser: SqlParser, text: string, file: string): Promise<G
     )
   }
 }
-
-const parametersMaxOf = (text: string) =>
-  Math.max(0, ...[...text.matchAll(/\$(\d{1,5})/g)].map(([, number]) => Number(number)))
 
 /**
  * The queries of a file: `.sql`, or a list with `query` and `calls` as `.json` or `.csv` (as a client writes it from

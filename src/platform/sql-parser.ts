@@ -23,3 +23,7 @@ export class SqlSyntaxError extends Error {
     this.atByte = atByte
   }
 }
+
+/** The highest `$n` in a query, 0 without any; one inside a text counts, too, and is a parameter too many. */
+export const parametersMaxOf = (text: string): number =>
+  Math.max(0, ...[...text.matchAll(/\$(\d{1,5})/g)].map(([, number]) => Number(number)))

@@ -9,7 +9,7 @@ import { recordChange } from '../audit/service.ts'
 import type { Context } from '../platform/context.ts'
 import { changePlatform, inPlatform } from '../platform/db/transaction.ts'
 import { Fatal, type RunningJob } from '../platform/jobs/handler.ts'
-import type { SqlParser } from '../platform/sql-parser.ts'
+import { parametersMaxOf, type SqlParser } from '../platform/sql-parser.ts'
 import { listRankedQueries } from '../workload/service.ts'
 import { proposalsOf } from './proposals.ts'
 import * as repository from './repository.ts'
@@ -18,9 +18,6 @@ import type { AskAdvice } from './schema.ts'
 /** Queries of the workload that are looked at: those that took the most time. */
 const QUERIES_MAX = 100
 const PROGRESS_MS = 1000
-
-const parametersMaxOf = (text: string) =>
-  Math.max(0, ...[...text.matchAll(/\$(\d{1,5})/g)].map(([, number]) => Number(number)))
 
 /** Of texts that cannot be read the fingerprint is their place: they are passed over with the reason. */
 const fingerprintOf = (parser: SqlParser, text: string, at: number) =>

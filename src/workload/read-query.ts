@@ -1,4 +1,4 @@
-import type { SqlParser } from '../platform/sql-parser.ts'
+import { parametersMaxOf, type SqlParser } from '../platform/sql-parser.ts'
 
 /** A statement as the workload knows it. */
 export type KnownQuery = { fingerprint: string; query: string; parametersMax: number }
@@ -7,9 +7,6 @@ export type KnownQuery = { fingerprint: string; query: string; parametersMax: nu
 const KINDS = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 const TEXT_CHARACTERS_MAX = 10_000
 const KNOWN_MAX = 5000
-
-const parametersMaxOf = (text: string) =>
-  Math.max(0, ...[...text.matchAll(/\$(\d{1,5})/g)].map(([, number]) => Number(number)))
 
 const readOne = async (parser: SqlParser, text: string): Promise<KnownQuery | undefined> => {
   // A statement ends in C where a NUL is.
