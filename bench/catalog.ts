@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { refreshCatalog } from '../src/catalog/refresh.ts'
 import { FACETS, type SearchCatalog } from '../src/catalog/schema.ts'
 import { searchCatalog } from '../src/catalog/search.ts'
+import { COUNTED_MAX } from '../src/catalog/search-repository.ts'
 import type { Context } from '../src/platform/context.ts'
 import type { Sql } from '../src/platform/db/connect.ts'
 import { asAdministrator, within } from '../test/support/database.ts'
@@ -159,7 +160,7 @@ const requireRight = async (
     ids.every((id) => known.has(id)) &&
     (!isPopular || ids.join() === first.join())
   const counted = facets?.pricing?.reduce((sum, { count }) => sum + count, 0)
-  const total = Math.min(found.length, 2000)
+  const total = Math.min(found.length, COUNTED_MAX)
   if (!isRight || (counted !== undefined && counted !== total))
     throw new Error(
       `${name}, request ${n}: ${ids.length} items of ${found.length}, ${counted} counted`,

@@ -5,38 +5,43 @@ import * as repository from './search-repository.ts'
 
 const VALUES_MAX = 50
 
-/** Runs in a transaction of its own: several at once, where the database takes several. */
-type InSearch = <Result>(work: (tx: Queryable) => Promise<Result>) => Promise<Result>
 type Asking = { filter: Resolved; facets: readonly Facet[]; isWide: boolean }
+
+/** Of a facet that is filtered by itself half as many are counted: each of these is read by itself. */
+const OWN_COUNTED_MAX = repository.COUNTED_MAX / 2
 
 /**
  * Each facet under the filters of the others: those that filter nothing together, the others one by one.
  * @param read the terms of what is found under all filters, where they were read already
  */
 export const countFacets = async (
-  inSearch: InSearch,
+  tx: Queryable,
   { filter, facets, isWide }: Asking,
   read?: string,
 ): Promise<Facets> => {
   const isFree = (facet: Facet) => withoutFacet(filter, facet) === undefined
-  const free = facets.filter(isFree)
   const groups = [
-    ...(free.length > 0 ? [{ together: free, under: filter }] : []),
+    { of: facets.filter(isFree), filter, most: repository.COUNTED_MAX, read },
     ...facets
       .filter((facet) => !isFree(facet))
-      .map((facet) => ({ together: [facet], under: withoutFacet(filter, facet)! })),
-  ]
-  const counted = await Promise.all(
-    groups.map(({ together, under }) =>
-      inSearch(async (tx) => {
-        const isRead = under === filter && read !== undefined
-        const sample = isRead ? read : await repository.readSample(tx, { filter: under, isWide })
-        const { sampled, counts } = countTerms(sample)
-        return { sampled, ...(await valuesOf(tx, counts, together)) }
-      }),
+      .map((facet) => ({
+        ...{ of: [facet], filter: withoutFacet(filter, facet)!, most: OWN_COUNTED_MAX },
+        read: undefined,
+      })),
+  ].filter(({ of }) => of.length > 0)
+  const unread = groups.filter((group) => group.read === undefined)
+  const samples = await repository.readSamples(tx, unread, isWide)
+  const counted = groups.map((group) => {
+    const sample = group.read ?? samples[unread.indexOf(group)]!
+    return { ...group, ...countTerms(sample, group.most) }
+  })
+  const values = await valuesOf(
+    tx,
+    counted.flatMap(({ of, counts }) =>
+      of.map((facet) => ({ facet, counts: counts[FACETS.indexOf(facet)]! })),
     ),
   )
-  return Object.assign({}, ...counted, { sampled: counted.some(({ sampled }) => sampled) })
+  return { ...values, sampled: counted.some(({ sampled }) => sampled) }
 }
 
 const [ZERO, NINE, SEMICOLON] = [48, 57, 59]
@@ -44,7 +49,10 @@ const [ZERO, NINE, SEMICOLON] = [48, 57, 59]
 /**
  * How often each term comes in the rows of a sample, by the facet it is of. Read figure by figure: there are some twenty thousand.
  */
-const countTerms = (sample: string): { counts: Map<number, number>[]; sampled: boolean } => {
+const countTerms = (
+  sample: string,
+  most: number,
+): { counts: Map<number, number>[]; sampled: boolean } => {
   const counts = FACETS.map(() => new Map<number, number>())
   let [rows, code] = [1, 0]
   for (let at = 0; at <= sample.length && sample !== ''; at++) {
@@ -56,7 +64,7 @@ const countTerms = (sample: string): { counts: Map<number, number>[]; sampled: b
     const of = counts[code & 7]!
     of.set(code, (of.get(code) ?? 0) + 1)
     code = 0
-    if (character === SEMICOLON && rows++ === repository.SAMPLE) return { counts, sampled: true }
+    if (character === SEMICOLON && rows++ === most) return { counts, sampled: true }
   }
   return { counts, sampled: false }
 }
@@ -70,27 +78,23 @@ const mostFrequent = (counts: Map<number, number>) => {
 /** The values of facets, the most frequent first. A category counts with all below it. */
 const valuesOf = async (
   tx: Queryable,
-  counts: readonly Map<number, number>[],
-  facets: readonly Facet[],
-) => {
-  const counted = facets.map((facet) => {
-    const of = counts[FACETS.indexOf(facet)]!
-    return { facet, terms: facet === 'category' ? [...of] : mostFrequent(of) }
-  })
-  const codes = counted.flatMap(({ terms }) => terms.map(([code]) => code))
-  const names = new Map(
-    (await repository.listTerms(tx, codes)).map(({ code, value }) => [code, value]),
-  )
-  const named = counted.map(({ facet, terms }) => {
-    const values = terms.map(([code, count]) => [names.get(code)!, count] as const)
-    return [facet, values] as const
-  })
-  const above = facets.includes('category') ? await readAbove(tx) : undefined
+  counted: readonly { facet: Facet; counts: Map<number, number> }[],
+): Promise<Partial<Record<Facet, ReturnType<typeof sorted>>>> => {
+  const shown = counted.map(({ facet, counts }) => ({
+    facet,
+    terms: facet === 'category' ? [...counts] : mostFrequent(counts),
+  }))
+  const codes = shown.flatMap(({ terms }) => terms.map(([code]) => code))
+  const [terms, above] = await Promise.all([
+    repository.listTerms(tx, codes),
+    shown.some(({ facet }) => facet === 'category') ? readAbove(tx) : new Map(),
+  ])
+  const names = new Map(terms.map(({ code, value }) => [code, value]))
   return Object.fromEntries(
-    named.map(([facet, terms]) => [
-      facet,
-      sorted(facet === 'category' ? withAbove(terms, above!) : terms),
-    ]),
+    shown.map(({ facet, terms }) => {
+      const values = terms.map(([code, count]) => [names.get(code)!, count] as const)
+      return [facet, sorted(facet === 'category' ? withAbove(values, above) : values)]
+    }),
   )
 }
 

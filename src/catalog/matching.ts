@@ -71,13 +71,14 @@ const words = (tx: Queryable, query: string, isWide: boolean) =>
   isWide
     ? tx`t.id in (
         select n.id from templates n where n.listing = 'listed' and n.words @@ ${query}::tsquery
+        union select l.id from templates l where l.listing = 'listed' and l.long_words @@ ${query}::tsquery
         union select d.template_id from template_descriptions d where d.words @@ ${query}::tsquery)`
     : tx`t.words @@ ${query}::tsquery`
 
 /**
  * All that a template `t` must be to be found. Listed always: whatever else is asked, nothing that is not for everybody is ever
  * looked at.
- * @param isWide whether its description may match instead of its name, summary and tags
+ * @param isWide whether its description may match instead of its name, summary and tags, or all of these where they are too long
  */
 export const matching = (tx: Queryable, filter: Resolved, isWide: boolean): Fragment => {
   const conditions = [tx`t.listing = 'listed'`]

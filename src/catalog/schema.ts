@@ -110,7 +110,7 @@ export type CatalogItem = v.InferOutput<typeof CatalogItem>
 const Counted = v.array(v.object({ value: v.string(), count: v.number() }))
 export const Facets = v.object({
   ...v.entriesFromList(FACETS, v.optional(Counted)),
-  /** Counted over the 2,000 most popular of more. */
+  /** Counted over the 1,000 most popular of more, over 500 where the facet itself is filtered. */
   sampled: v.boolean(),
 })
 export type Facets = v.InferOutput<typeof Facets>

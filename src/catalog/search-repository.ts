@@ -4,16 +4,24 @@ import type { Sorting } from './filter.ts'
 import { matching, type Resolved } from './matching.ts'
 import type { CatalogItem, Sort } from './schema.ts'
 
-/** So many of the most popular matches are ranked, and counted for facets. */
-export const SAMPLE = 2000
+/** So many of the most popular matches are ranked. */
+const RANKED_MAX = 2000
+/** So many of the most popular matches are counted for facets (docs/decisions/0016). */
+export const COUNTED_MAX = 1000
 
 /** An item with its sort key; the first of what was ranked and sampled with the terms of all that was. */
 export type Found = CatalogItem & { key: number | string; sample?: string | null }
 
-/** Within one search: plans are made for what is asked and never compiled, which takes longer than they run; words of no use are no news. */
+/**
+ * Within one search: plans are made for what is asked and never compiled, which takes longer than they run; words of no use are no
+ * news. What is listed is small beside memory: pages cost what they cost there, and an entry of an index that is looked at a
+ * seventh of a row that is fetched, as measured.
+ */
 export const planAnew = (tx: Queryable) => tx`
   select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),
-    set_config('client_min_messages', 'warning', true)`
+    set_config('client_min_messages', 'warning', true), set_config('seq_page_cost', '0.1', true),
+    set_config('random_page_cost', '0.1', true), set_config('cpu_index_tuple_cost', '0.01', true),
+    set_config('effective_io_concurrency', '0', true)`
 
 /** Words as the database searches for them. Of words alone that it passes over nothing is found. */
 export const readWords = async (
@@ -21,10 +29,8 @@ export const readWords = async (
   { whole, last }: { whole: string; last: string | undefined },
 ) => {
   const [read] = await tx<{ query: string }[]>`
-    with given as (select case when ${last ?? null}::text is null then websearch_to_tsquery('pg_catalog.english', ${whole})
-      else websearch_to_tsquery('pg_catalog.english', ${whole}) && (websearch_to_tsquery('pg_catalog.english', ${last ?? ''})
-        || to_tsquery('pg_catalog.english', ${last ?? ''} || ':*')) end as query)
-    select query::text as query from given`
+    select (case when ${last ?? null}::text is null then websearch_to_tsquery('pg_catalog.english', ${whole})
+      else websearch_to_tsquery('pg_catalog.english', ${whole}) && to_tsquery('pg_catalog.english', ${last ?? ''} || ':*') end)::text as query`
   return read!.query
 }
 
@@ -170,13 +176,13 @@ const listRanked = (tx: Queryable, range: Range) => {
   return tx<Found[]>`
     with popular as materialized (
       select t.id, t.words, t.popularity, t.terms from templates t where ${matching(tx, filter, isWide)}
-      order by t.popularity desc, t.id limit ${SAMPLE + 1}),
+      order by t.popularity desc, t.id limit ${RANKED_MAX}),
     page as (
       select id, rank as key, row_number() over (order by ${order}) as place from (
         select t.id, ts_rank(${text}, ${filter.query!}::tsquery)::float8 * (1 + t.popularity) as rank
-        from (select * from popular limit ${SAMPLE}) t ${description}) ranked
+        from popular t ${description}) ranked
       where ${beyond(tx, range, tx`rank`, tx`id`)} order by ${order} limit ${limit} offset ${offset})
-    select ${ITEM(tx)}, page.key, case when page.place = 1 and ${isSampled} then (select ${TERMS(tx)} from popular) end as sample
+    select ${ITEM(tx)}, page.key, case when page.place = 1 and ${isSampled} then (select ${TERMS(tx)} from (select terms from popular limit ${COUNTED_MAX + 1}) t) end as sample
     from page join templates t on t.id = page.id join publishers p on p.organization_id = t.organization_id order by page.place`
 }
 
@@ -186,16 +192,25 @@ const TERMS = (tx: Queryable) => tx`string_agg(array_to_string(terms, ','), ';')
 /** The terms of all that was ranked; '' where nothing was. */
 export const sampleOf = ([first]: readonly Found[]): string => first?.sample ?? ''
 
-/** The terms of the most popular matches, and of one more where there are more: numbers with commas, templates with semicolons. */
-export const readSample = async (
+/** What is counted: so many of the most popular matches of a filter. */
+export type Sampling = { filter: Resolved; most: number }
+
+/** Of each the terms of the most popular matches, and of one more where there are more: numbers with commas, templates with semicolons. */
+export const readSamples = async (
   tx: Queryable,
-  { filter, isWide }: { filter: Resolved; isWide: boolean },
-): Promise<string> => {
-  const [row] = await tx<{ sample: string | null }[]>`
-    select ${TERMS(tx)} as sample from (
-      select t.terms from templates t where ${matching(tx, filter, isWide)}
-      order by t.popularity desc, t.id limit ${SAMPLE + 1}) t`
-  return row!.sample ?? ''
+  samplings: readonly Sampling[],
+  isWide: boolean,
+): Promise<string[]> => {
+  if (samplings.length === 0) return []
+  const samples = samplings.map(
+    ({ filter, most }, at) => tx`
+      select ${at}::int as at, (select ${TERMS(tx)} from (
+        select t.terms from templates t where ${matching(tx, filter, isWide)}
+        order by t.popularity desc, t.id limit ${most + 1}) t) as sample`,
+  )
+  const rows = await tx<{ sample: string | null }[]>`
+    ${samples.reduce((one, other) => tx`${one} union all ${other}`)} order by at`
+  return rows.map(({ sample }) => sample ?? '')
 }
 
 /** Every category with what lies above it. */

@@ -16,7 +16,7 @@ import {
   type Sort,
 } from './schema.ts'
 import * as repository from './search-repository.ts'
-import { readKnownWords, splitLast, suggest } from './words.ts'
+import { readKnownWords, splitLast, suggest, unknownIn } from './words.ts'
 
 /**
  * Searches what is listed. All of it is the same for everybody who may search at all, so it is read as the platform, looks at
@@ -32,15 +32,18 @@ export const searchCatalog = async (
   const after = readCursor(input.cursor, hash, sorting)
   const { limit, facets = [] } = input
   const wanted = { filter, sorting, after, limit }
-  const { isWide, found, isMore, counted } = after
-    ? await findNext(context, wanted, facets, after.isWide)
-    : await kept(context, ['page', filter, sorting, limit, facets], () =>
-        findFirst(context, wanted, facets),
-      )
+  const isSuggesting = !after && filter.q
+  const [{ isWide, found, isMore, counted }, didYouMean] = await Promise.all([
+    after
+      ? findNext(context, wanted, facets, after.isWide)
+      : kept(context, ['page', filter, sorting, limit, facets], () =>
+          findFirst(context, wanted, facets),
+        ),
+    isSuggesting ? suggestionFor(context, filter.q!) : undefined,
+  ])
   const last = found.at(-1)
   const nextCursor =
     isMore && last ? writeCursor(hash, { key: last.key, id: last.id, isWide }) : null
-  const didYouMean = after || !filter.q ? undefined : await suggestionFor(context, filter.q)
   const items = found.map(({ key: _, sample: __, ...item }): CatalogItem => item)
   return {
     items,
@@ -83,15 +86,16 @@ const findFirst = async (
 ): Promise<Answer> => {
   const { filter, sorting } = wanted
   const isCounted = facets.length > 0
-  if (sorting.sort === 'relevance') {
-    const { sample, resolved, ...page } = await findPage(context, wanted, isCounted)
-    const asking = { filter: resolved, facets, isWide: page.isWide }
-    return { ...page, counted: isCounted ? await countIn(context, asking, sample) : undefined }
-  }
+  if (sorting.sort === 'relevance')
+    return inSearch(context, async (tx) => {
+      const { sample, resolved, ...page } = await findPage(tx, wanted, isCounted)
+      const asking = { filter: resolved, facets, isWide: page.isWide }
+      return { ...page, counted: isCounted ? await countFacets(tx, asking, sample) : undefined }
+    })
   const count = (isWide: boolean) =>
     isCounted ? countUnder(context, { filter, facets, isWide }) : undefined
   const [{ sample: _, resolved: __, ...page }, beside] = await Promise.all([
-    findPage(context, wanted),
+    inSearch(context, (tx) => findPage(tx, wanted)),
     count(false),
   ])
   return { ...page, counted: page.isWide ? await count(true) : beside }
@@ -104,31 +108,30 @@ const findNext = async (
   isWide: boolean,
 ): Promise<Answer> => {
   const [{ sample: _, resolved: __, ...page }, counted] = await Promise.all([
-    findPage(context, wanted),
+    inSearch(context, (tx) => findPage(tx, wanted)),
     facets.length === 0 ? undefined : facetsOf(context, { filter: wanted.filter, facets, isWide }),
   ])
   return { ...page, counted }
 }
 
 /** Descriptions are looked into where the first page is not full without them; from there on they are. */
-const findPage = (
-  context: Context,
+const findPage = async (
+  tx: Queryable,
   { filter, sorting, after, limit }: Wanted,
   isSampled = false,
-): Promise<Page> =>
-  inSearch(context, async (tx) => {
-    const resolved = await resolve(tx, filter)
-    const read = async (isWide: boolean) => {
-      const range = { filter: resolved, sorting, after, limit: limit + 1, isWide, isSampled }
-      const rows = await repository.listFound(tx, range)
-      const sample = repository.sampleOf(rows)
-      const found = rows.slice(0, limit)
-      return { isWide, found, isMore: rows.length > limit, sample, resolved }
-    }
-    const page = await read(after?.isWide ?? false)
-    const isFull = page.found.length === limit
-    return after || isFull || resolved.query === undefined ? page : read(true)
-  })
+): Promise<Page> => {
+  const resolved = await resolve(tx, filter)
+  const read = async (isWide: boolean) => {
+    const range = { filter: resolved, sorting, after, limit: limit + 1, isWide, isSampled }
+    const rows = await repository.listFound(tx, range)
+    const sample = repository.sampleOf(rows)
+    const found = rows.slice(0, limit)
+    return { isWide, found, isMore: rows.length > limit, sample, resolved }
+  }
+  const page = await read(after?.isWide ?? false)
+  const isFull = page.found.length === limit
+  return after || isFull || resolved.query === undefined ? page : read(true)
+}
 
 /** Asks the database what the words of a search mean to it, and by what numbers it knows its terms. */
 const resolve = async (
@@ -165,20 +168,14 @@ const facetsOf = (context: Context, asking: Asking): Promise<Facets> =>
     countUnder(context, asking),
   )
 
-const countIn = (
-  context: Context,
-  asking: Parameters<typeof countFacets>[1],
-  sample?: string,
-): Promise<Facets> => countFacets((work) => inSearch(context, work), asking, sample)
-
-const countUnder = async (context: Context, { filter, ...asking }: Asking) => {
-  const resolved = await inSearch(context, (tx) => resolve(tx, filter))
-  return countIn(context, { ...asking, filter: resolved })
-}
+const countUnder = (context: Context, { filter, ...asking }: Asking) =>
+  inSearch(context, async (tx) => countFacets(tx, { ...asking, filter: await resolve(tx, filter) }))
 
 const suggestionFor = async (context: Context, q: string) => {
   const known = await kept(context, ['words'], () => inSearch(context, readKnownWords))
-  return inSearch(context, (tx) => suggest(tx, known, q))
+  const unknown = unknownIn(known, q)
+  if (unknown.length === 0) return undefined
+  return inSearch(context, (tx) => suggest(tx, known, q, unknown))
 }
 
 /** A page by its number, for clients that know no cursors, with how many are found in all. */

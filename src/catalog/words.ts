@@ -66,20 +66,27 @@ const wordsIn = (q: string) => {
   )
 }
 
+/** The words of a search that nobody has written so far, the first few; none where nothing is known. */
+export const unknownIn = (known: KnownWords, q: string): string[] => {
+  if (known.words.length === 0) return []
+  const { set } = indexOf(known)
+  const { last } = splitLast(q)
+  const isBegun = (word: string) =>
+    word === last?.toLowerCase() && known.words.some((each) => each.startsWith(word))
+  const unknown = wordsIn(q).filter((word) => !set.has(word) && !isBegun(word))
+  return unknown.slice(0, UNKNOWN_MAX)
+}
+
 /** The same search with its unknown words replaced by the nearest known ones; undefined where none is near. */
 export const suggest = async (
   tx: Queryable,
   known: KnownWords,
   q: string,
+  unknown: readonly string[],
 ): Promise<string | undefined> => {
   const index = indexOf(known)
   const { set } = index
-  const { last } = splitLast(q)
-  const isBegun = (word: string) =>
-    word === last?.toLowerCase() && known.words.some((each) => each.startsWith(word))
-  const candidates = wordsIn(q).filter((word) => !set.has(word) && !isBegun(word))
-  if (candidates.length === 0 || known.words.length === 0) return undefined
-  const stems = await repository.listStems(tx, candidates.slice(0, UNKNOWN_MAX))
+  const stems = await repository.listStems(tx, unknown)
   let suggestion = q
   for (const { word, stem } of stems) {
     if (stem === null || set.has(stem)) continue

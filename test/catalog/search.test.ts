@@ -289,23 +289,71 @@ describe('did you mean', () => {
   })
 })
 
+/** Copies of a template, the first ones popular, every third tagged so. */
+const putMany = async (count: number, popular: number) => {
+  const organization = await server.newOrganization()
+  const { id } = await putTemplate(server, organization.id, { name: 'Mass', tags: ['mass'] })
+  await server.sql.begin(async (tx) => {
+    await tx`set local session_replication_role = replica`
+    await tx`insert into templates (id, organization_id, slug, name, category, license, visibility, listing, tags, popularity)
+      select 'tpl_' || lpad(n::text, 26, '0'), organization_id, 'm' || n, 'Mass ' || n, category, license, 'public', 'listed',
+        case when n % 3 = 0 then '{mass,third}'::text[] else '{mass}' end, case when n <= ${popular}::int then 2 else 0 end
+      from templates, generate_series(1, ${count}::int) n where id = ${id}`
+    await tx`update templates set terms = terms_of(category, tags, license, pricing, integrations, organization_id)
+      where tags @> '{mass}'`
+  })
+}
+
 describe('a sample', () => {
-  test('is said to be one where more than 2,000 match', async () => {
-    const organization = await server.newOrganization()
-    const { id } = await putTemplate(server, organization.id, { name: 'Mass', tags: ['mass'] })
-    await server.sql.begin(async (tx) => {
-      await tx`set local session_replication_role = replica`
-      await tx`insert into templates (id, organization_id, slug, name, category, license, visibility, listing, tags, popularity)
-        select 'tpl_' || lpad(n::text, 26, '0'), organization_id, 'm' || n, 'Mass ' || n, category, license, 'public', 'listed',
-          case when n % 2 = 0 then '{mass,even}'::text[] else '{mass}' end, case when n <= 1500 then 2 else 0 end
-        from templates, generate_series(1, 2100) n where id = ${id}`
-      await tx`update templates set terms = terms_of(category, tags, license, pricing, integrations, organization_id)
-        where tags @> '{mass}'`
+  test('is said to be one where more than 1,000 match, or 500 without the filter of a facet', async () => {
+    await putMany(2100, 1500)
+    for (const by of [{ tag: 'mass' }, { q: 'mass' }] as Asked[]) {
+      const { body } = await search({ ...by, facets: ['license'], limit: '1' })
+      expect(body.facets).toEqual({ license: [{ value: 'MIT', count: 1000 }], sampled: true })
+    }
+    const { body } = await search({ q: 'mass', license: 'MIT', facets: ['license'], limit: '1' })
+    expect(body.facets).toEqual({ license: [{ value: 'MIT', count: 500 }], sampled: true })
+    // Both are counted whole, the tags of all that match the word not.
+    const third = { q: 'mass', tag: 'third' }
+    const exact = await search({ ...third, facets: ['license'], limit: '1' })
+    expect(exact.body.facets).toEqual({ license: [{ value: 'MIT', count: 700 }], sampled: false })
+    const own = await search({ ...third, facets: ['license', 'tag'], limit: '1' })
+    expect(own.body.facets).toEqual({
+      license: [{ value: 'MIT', count: 700 }],
+      tag: [
+        { value: 'mass', count: 500 },
+        { value: 'third', count: 166 },
+      ],
+      sampled: true,
     })
-    const { body } = await search({ tag: 'mass', facets: ['tag', 'license'], limit: '1' })
-    expect(body.facets.sampled).toBe(true)
-    expect(body.facets.license).toEqual([{ value: 'MIT', count: 2000 }])
-    const exact = await search({ tag: 'even', facets: ['license'], limit: '1' })
-    expect(exact.body.facets).toEqual({ license: [{ value: 'MIT', count: 1050 }], sampled: false })
+  })
+})
+
+describe('words too long for their index', () => {
+  /** Each of two to four bytes and by itself: the largest that names and summaries can hold. */
+  const letters = (from: number, count: number) =>
+    Array.from({ length: count }, (_, n) => String.fromCodePoint(from + n)).join(' ')
+  const tags = Array.from({ length: 12 }, (_, n) =>
+    Array.from({ length: 10 }, (_, part) => `${'abcdefghij'[part]}${n}`).join('-'),
+  )
+
+  test('are kept all the same, found by the name at once and by all else where descriptions are', async () => {
+    const organization = await server.newOrganization()
+    const { id } = await putTemplate(server, organization.id, {
+      ...{ name: letters(0x20_000, 60), summary: letters(0x21_000, 140), tags },
+      integrations: Array.from({ length: 120 }, (_, n) => `service-${n}-${'x'.repeat(20)}`),
+    })
+    await server.sql`update templates set popularity = 1 where id = ${id}`
+    const [row] = await server.sql<{ short: number; long: number; terms: number }[]>`
+      select length(words) as short, length(long_words) as long, cardinality(terms) as terms from templates where id = ${id}`
+    expect(row).toEqual({ short: 60, long: expect.any(Number), terms: 116 })
+    expect(row!.long).toBeGreaterThan(320)
+    const find = async (q: string) => (await readAll({ q }, 10)).includes(id)
+    for (const q of [letters(0x20_005, 1), letters(0x21_007, 1), 'c7', tags[11]!])
+      expect([q, await find(q)]).toEqual([q, true])
+    // Of one that fits there is nothing to be looked for a second time.
+    const rows =
+      await server.sql`select id from templates where long_words is not null and id <> ${id}`
+    expect(rows).toEqual([])
   })
 })
