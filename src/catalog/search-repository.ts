@@ -2,7 +2,7 @@ import type { Fragment, Queryable } from '../platform/db/connect.ts'
 import type { Position } from './cursor.ts'
 import type { Sorting } from './filter.ts'
 import { matching, type Resolved } from './matching.ts'
-import type { CatalogItem, Sort } from './schema.ts'
+import type { CatalogItem, Facet, Sort } from './schema.ts'
 
 /** So many of the most popular matches are ranked. */
 const RANKED_MAX = 2000
@@ -192,8 +192,12 @@ const TERMS = (tx: Queryable) => tx`string_agg(array_to_string(terms, ','), ';')
 /** The terms of all that was ranked; '' where nothing was. */
 export const sampleOf = ([first]: readonly Found[]): string => first?.sample ?? ''
 
-/** What is counted: so many of the most popular matches of a filter. */
-export type Sampling = { filter: Resolved; most: number }
+/** What is counted: so many of the most popular matches of a filter, for these facets. */
+export type Sampling = { filter: Resolved; most: number; of: readonly Facet[] }
+
+/** A category is the first of the terms: where nothing else is counted, nothing else is read. */
+const termsFor = (tx: Queryable, of: readonly Facet[]) =>
+  of.every((facet) => facet === 'category') ? tx`string_agg(terms[1]::text, ';')` : TERMS(tx)
 
 /** Of each the terms of the most popular matches, and of one more where there are more: numbers with commas, templates with semicolons. */
 export const readSamples = async (
@@ -203,8 +207,8 @@ export const readSamples = async (
 ): Promise<string[]> => {
   if (samplings.length === 0) return []
   const samples = samplings.map(
-    ({ filter, most }, at) => tx`
-      select ${at}::int as at, (select ${TERMS(tx)} from (
+    ({ filter, most, of }, at) => tx`
+      select ${at}::int as at, (select ${termsFor(tx, of)} from (
         select t.terms from templates t where ${matching(tx, filter, isWide)}
         order by t.popularity desc, t.id limit ${most + 1}) t) as sample`,
   )

@@ -88,14 +88,20 @@ const findFirst = async (
   const isCounted = facets.length > 0
   if (sorting.sort === 'relevance')
     return inSearch(context, async (tx) => {
-      const { sample, resolved, ...page } = await findPage(tx, wanted, isCounted)
+      const resolving = resolvedOnce(filter)
+      const { sample, resolved, ...page } = await findPage(tx, wanted, resolving, isCounted)
       const asking = { filter: resolved, facets, isWide: page.isWide }
       return { ...page, counted: isCounted ? await countFacets(tx, asking, sample) : undefined }
     })
+  const resolving = resolvedOnce(filter)
   const count = (isWide: boolean) =>
-    isCounted ? countUnder(context, { filter, facets, isWide }) : undefined
+    isCounted
+      ? inSearch(context, async (tx) =>
+          countFacets(tx, { filter: await resolving(tx), facets, isWide }),
+        )
+      : undefined
   const [{ sample: _, resolved: __, ...page }, beside] = await Promise.all([
-    inSearch(context, (tx) => findPage(tx, wanted)),
+    inSearch(context, (tx) => findPage(tx, wanted, resolving)),
     count(false),
   ])
   return { ...page, counted: page.isWide ? await count(true) : beside }
@@ -108,7 +114,7 @@ const findNext = async (
   isWide: boolean,
 ): Promise<Answer> => {
   const [{ sample: _, resolved: __, ...page }, counted] = await Promise.all([
-    inSearch(context, (tx) => findPage(tx, wanted)),
+    inSearch(context, (tx) => findPage(tx, wanted, resolvedOnce(wanted.filter))),
     facets.length === 0 ? undefined : facetsOf(context, { filter: wanted.filter, facets, isWide }),
   ])
   return { ...page, counted }
@@ -117,10 +123,11 @@ const findNext = async (
 /** Descriptions are looked into where the first page is not full without them; from there on they are. */
 const findPage = async (
   tx: Queryable,
-  { filter, sorting, after, limit }: Wanted,
+  { sorting, after, limit }: Wanted,
+  resolving: Resolving,
   isSampled = false,
 ): Promise<Page> => {
-  const resolved = await resolve(tx, filter)
+  const resolved = await resolving(tx)
   const read = async (isWide: boolean) => {
     const range = { filter: resolved, sorting, after, limit: limit + 1, isWide, isSampled }
     const rows = await repository.listFound(tx, range)
@@ -144,6 +151,17 @@ const resolve = async (
     ...rest,
     ...(query === undefined ? {} : { query }),
     ...(Object.values(asked).some((each) => each !== undefined) ? await codesOf(tx, asked) : {}),
+  }
+}
+
+type Resolving = (tx: Queryable) => Promise<Resolved>
+
+/** Asked by the first transaction that needs it, known to all of the search. */
+const resolvedOnce = (filter: Filter): Resolving => {
+  let resolving: Promise<Resolved> | undefined
+  return (tx) => {
+    resolving ??= resolve(tx, filter)
+    return resolving
   }
 }
 
