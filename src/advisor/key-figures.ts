@@ -36,18 +36,67 @@ export const widthOf = ({ type, category, averageBytes }: TargetColumn) => {
 const taken = (places: number, rows: number) =>
   rows === 0 ? 0 : places * -Math.expm1(-rows / places)
 
+type Group = IndexFigures['groups'][number]
+
 /** Rows that share a value, of one column: its common values each, nulls, and the others alike. */
-const groupsOfColumn = (column: TargetColumn, rows: number, share: number) => {
+const groupsOfColumn = (
+  column: TargetColumn | undefined,
+  rows: number,
+  isOfAll: boolean,
+): Group[] => {
+  // Of an expression nothing is known: it may be another for each row.
+  if (!column) return [{ values: Math.max(rows, 1), rowsEach: 1 }]
   const { common, nullShare, distinct } = column
   const commonShare = common.reduce((sum, each) => sum + each.share, 0)
   const restRows = rows * Math.max(1 - commonShare - (nullShare ?? 0), 0)
-  const restValues = Math.max((distinct ?? rows) * (share < 1 ? 1 : 1) - common.length, 1)
-  const rest = Math.max(share < 1 ? taken(restValues, restRows) : Math.min(restValues, restRows), 1)
+  const restValues = Math.max((distinct ?? rows) - common.length, 1)
+  const rest = Math.max(isOfAll ? Math.min(restValues, restRows) : taken(restValues, restRows), 1)
   return [
     ...common.map((each) => ({ values: 1, rowsEach: each.share * rows })),
     { values: 1, rowsEach: (nullShare ?? 0) * rows },
     { values: rest, rowsEach: restRows / rest },
   ].filter(({ rowsEach }) => rowsEach > 0)
+}
+
+/** Groups of about as many rows each as one, so that there are few of them; values and rows stay. */
+const gathered = (groups: readonly Group[]): Group[] =>
+  [...Map.groupBy(groups, ({ rowsEach }) => Math.round(2 * Math.log2(rowsEach))).values()].map(
+    (alike) => {
+      const values = alike.reduce((sum, each) => sum + each.values, 0)
+      const rows = alike.reduce((sum, each) => sum + each.values * each.rowsEach, 0)
+      return { values, rowsEach: rows / values }
+    },
+  )
+
+/**
+ * Rows that share a value of both: of the n rows of a value of the first, a value of the second that a share s of all rows has is
+ * expected to be there 1 − (1 − s)ⁿ times.
+ */
+const groupsOfBoth = (first: readonly Group[], second: readonly Group[], rows: number): Group[] =>
+  gathered(
+    first.flatMap(({ values, rowsEach }) =>
+      second.map((other) => {
+        const share = Math.min(other.rowsEach / rows, 1)
+        const found = -Math.expm1(rowsEach * Math.log1p(-share))
+        return {
+          values: values * other.values * found,
+          rowsEach: Math.max((rowsEach * share) / found, 1),
+        }
+      }),
+    ),
+  )
+
+/** Of several columns, taken to be independent of each other, beginning with the one of the most values. */
+const groupsOf = (
+  columns: readonly (TargetColumn | undefined)[],
+  rows: number,
+  isOfAll: boolean,
+): Group[] => {
+  const valuesOf = (groups: readonly Group[]) => groups.reduce((sum, { values }) => sum + values, 0)
+  const [first = [], ...rest] = columns
+    .map((column) => groupsOfColumn(column, rows, isOfAll))
+    .sort((one, other) => valuesOf(other) - valuesOf(one))
+  return rest.reduce((groups, each) => groupsOfBoth(groups, gathered(each), rows), first)
 }
 
 /**
@@ -67,15 +116,6 @@ export const figuresOf = (
   )
   const isDeduplicated =
     carried.length === 0 && keys.every((column) => !NEVER_DEDUPLICATED.test(column?.type ?? ''))
-  const share = table.rows ? rows / table.rows : 1
-  const [only] = keys
-  if (keys.length === 1 && only)
-    return { rows, widths, isDeduplicated, groups: groupsOfColumn(only, rows, share) }
-  const places = keys.reduce(
-    (product, column) => product * Math.max(column?.distinct ?? rows, 1),
-    1,
-  )
-  const largest = Math.max(1, ...keys.map((column) => column?.distinct ?? rows))
-  const values = Math.min(Math.max(taken(places, rows), share < 1 ? 1 : largest), Math.max(rows, 1))
-  return { rows, widths, isDeduplicated, groups: [{ values, rowsEach: rows / values }] }
+  const groups = rows > 0 ? groupsOf(keys, rows, rows >= (table.rows ?? rows)) : []
+  return { rows, widths, isDeduplicated, groups }
 }

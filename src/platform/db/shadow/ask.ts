@@ -39,17 +39,19 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
     return rows[0]?.oid ?? undefined
   }
 
-  const setValid = async (oids: readonly number[], isValid: boolean) => {
-    if (oids.length === 0) return
-    // What is not alive is not even opened by the planner, where what is not valid is opened and left; which indexes a table has it
-    // looks up anew when the table's own row was written.
-    await db.query(
-      `with changed as (
-        update pg_index set indisvalid = $1, indislive = $1 where indexrelid = any($2::oid[]) returning indrelid)
-      update pg_class set relhasindex = relhasindex where oid in (select indrelid from changed)`,
-      [isValid, oids],
-    )
-    for (const oid of oids) isValid ? invalid.delete(oid) : invalid.add(oid)
+  /**
+   * Turns them the other way round: those that are seen are not any more. What is not alive is not even opened by the planner, where
+   * what is not valid is opened and left; which indexes a table has it looks up anew when the table's own row was written.
+   */
+  const turning = (oids: readonly number[]) => `execute turn('{${oids.join()}}')`
+  const prepareTurning = () =>
+    db.exec(`prepare turn (oid[]) as
+    with turned as (
+      update pg_index set indisvalid = not indisvalid, indislive = not indislive where indexrelid = any($1) returning indrelid)
+    update pg_class set relhasindex = relhasindex where oid in (select indrelid from turned)`)
+
+  const turned = async (oids: readonly number[]) => {
+    for (const oid of oids) if (!invalid.delete(oid)) invalid.add(oid)
     dead += oids.length
     if (dead < DEAD_MAX) return
     // Each by itself: what comes together is a transaction, in which nothing is vacuumed.
@@ -66,6 +68,7 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
   }
 
   const fillAll = async () => {
+    await prepareTurning()
     for (const relation of relations) {
       const path = await fill(relation)
       if (path !== undefined && relation.levels > 0) await setLevels(files, path, relation.levels)
@@ -144,10 +147,9 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
       answers[at] = filled.names
     }
     await setCounts(db, counted)
-    await setValid(
-      indexes.flatMap(({ name }) => added.get(name) ?? []),
-      false,
-    )
+    const made = indexes.flatMap(({ name }) => added.get(name) ?? [])
+    if (made.length > 0) await db.exec(turning(made))
+    await turned(made)
     return answers
   }
 
@@ -168,19 +170,16 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
     return oids
   }
 
-  const show = async ({ visible, hidden }: ShadowQuestion) => {
+  /** The indexes that are seen and shall not be, or the other way round. */
+  const listWrong = async ({ visible, hidden }: ShadowQuestion) => {
     const seen = new Set(visible.flatMap((name) => added.get(name) ?? []))
     const away = new Set<number>()
     for (const name of hidden) for (const oid of await existingOf(name)) away.add(oid)
     for (const oids of added.values()) for (const oid of oids) if (!seen.has(oid)) away.add(oid)
-    await setValid(
-      [...invalid].filter((oid) => !away.has(oid)),
-      true,
-    )
-    await setValid(
-      [...away].filter((oid) => !invalid.has(oid)),
-      false,
-    )
+    return [
+      ...[...invalid].filter((oid) => !away.has(oid)),
+      ...[...away].filter((oid) => !invalid.has(oid)),
+    ]
   }
 
   const prepare = async (text: string) => {
@@ -188,6 +187,7 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
     if (before !== undefined) return before
     if (prepared.size >= PREPARED_MAX) {
       await db.exec('deallocate all')
+      await prepareTurning()
       prepared.clear()
     }
     const name = `query_${prepared.size}`
@@ -197,14 +197,17 @@ export const createAsking = (db: PGlite, folder: string, relations: readonly Sha
     return name
   }
 
+  /** All in one message: what is turned stays so only if the question is answered. */
   const explain = async (question: ShadowQuestion): Promise<Record<string, unknown>> => {
-    await show(question)
+    const wrong = await listWrong(question)
     const name = await prepare(question.text)
     const values = Array(question.parametersMax).fill('null').join(', ')
-    const [, answer] = await db.exec(
-      `discard plans; explain (format json, verbose) execute ${name}${values && `(${values})`}`,
+    const answers = await db.exec(
+      `${wrong.length > 0 ? `${turning(wrong)};` : ''}
+      explain (format json, verbose) execute ${name}${values && `(${values})`}`,
     )
-    const [explained] = Object.values(answer!.rows[0] as object)[0] as { Plan: object }[]
+    await turned(wrong)
+    const [explained] = Object.values(answers.at(-1)!.rows[0] as object)[0] as { Plan: object }[]
     return explained!.Plan as Record<string, unknown>
   }
 
