@@ -28,18 +28,15 @@ const askAgain = async (
   return askAdvisor(sql, asked, `${name}, once more with these`)
 }
 
-/** Builds what is known already; between, asks for each workload what is still advised. */
-const buildAndAskAgain = async (
+const askAllAgain = async (
   sql: Sql,
   built: BuiltIndexes,
   workloads: readonly Workload[],
   ours: readonly Asking[],
-  sets: readonly Record<string, Candidate[]>[],
 ): Promise<Asking[]> => {
   const again: Asking[] = []
   for (const [at, each] of workloads.entries())
     again.push(await askAgain(sql, built, each, ours[at]!))
-  await built.build(once(sets.flatMap((each) => Object.values(each).flat())))
   return again
 }
 
@@ -57,48 +54,45 @@ export const benchAdvice = async (url: string, amount: AdviceAmount): Promise<Se
     const budget = `≤ ${Math.round(bytesMax / 1e6)} MB`
     const ours: Asking[] = []
     for (const { name, asked } of pair) ours.push(await askAdvisor(sql, asked, name))
-    // What is timed was asked alone; these are asked side by side. A budget is asked of where there is time for it.
-    const [ofA, ofB, small] = await Promise.all([
-      askAdvisor(sql, pair[0].asked, 'A, reads alone', { isOfReads: true }),
-      askAdvisor(sql, pair[1].asked, 'B, reads alone', { isOfReads: true }),
-      amount.isWithBudget
-        ? askAdvisor(sql, pair[0].asked, `A, ${budget}`, { budgetBytes: bytesMax })
-        : undefined,
-    ])
-    const ofReads = [ofA, ofB]
     const others = await askAnchors(
       url,
       planner,
       pair.map(({ queries }) => ({ target, queries })),
     )
-    const sets = pair.map((_, at): Record<string, Candidate[]> => {
+    // What is timed was asked alone; the workloads go on side by side. A budget is asked of where there is time for it.
+    const small = amount.isWithBudget
+      ? await askAdvisor(sql, pair[0].asked, `A, ${budget}`, { budgetBytes: bytesMax })
+      : undefined
+    const second = await openOwnShadow(sql)
+    const built = await openBuilt(sql)
+    const ofReads = pair.map(({ asked, name }) =>
+      askAdvisor(sql, asked, `${name}, reads alone`, { isOfReads: true }),
+    )
+    const lanes = pair.map(async (each, at) => {
+      const { candidates } = await ofReads[at]!
       const { conditions, singles, passes } = others.sets[at]!
-      return {
+      const own: Record<string, Candidate[]> = {
         none: [],
         'one index per WHERE and JOIN column': conditions,
         'rule of index_advisor': singles,
         'rule of dexter': passes,
         ours: ours[at]!.candidates,
-        'ours, reads alone': ofReads[at]!.candidates,
+        'ours, reads alone': candidates,
         ...(at === 0 && small && { [`ours, ${budget}`]: small.candidates }),
       }
+      const pool = await searchInShadow(
+        ...([at === 0 ? planner : second.planner, target, each, Object.values(own)] as const),
+        at === 0 && small ? { bytesMax, from: small.candidates } : undefined,
+      )
+      return { own, pool }
     })
-    const second = await openOwnShadow(sql)
-    const built = await openBuilt(sql)
-    // The shadows are asked while the server builds; whoever asks once more is not timed.
-    const [pools, again] = await Promise.all([
-      Promise.all([
-        searchInShadow(
-          planner,
-          target,
-          pair[0],
-          Object.values(sets[0]!),
-          small && { bytesMax, from: small.candidates },
-        ),
-        searchInShadow(second.planner, target, pair[1], Object.values(sets[1]!)),
-      ]).finally(() => second.planner.close()),
-      buildAndAskAgain(sql, built, pair, ours, sets),
-    ])
+    // Nothing is built before the last has read what there is.
+    const [again, searched] = await Promise.all([
+      Promise.all(ofReads).then(() => askAllAgain(sql, built, pair, ours)),
+      Promise.all(lanes),
+    ]).finally(() => second.planner.close())
+    const sets = searched.map(({ own }) => own)
+    const pools = searched.map(({ pool }) => pool)
 
     const wanted = sets.flatMap((each, at) => [
       ...Object.values(each).flat(),

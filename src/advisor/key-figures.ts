@@ -38,6 +38,27 @@ const taken = (places: number, rows: number) =>
 
 type Group = IndexFigures['groups'][number]
 
+/** How many times too few distinct values a sample tells of a long tail. */
+const TOLD_TOO_SMALL_MAX = 4
+
+/**
+ * The other rows by the parts of a histogram, where numbers are the rarer the farther they lie apart. Of a sample the number of such
+ * values is told too small; that they are all numbers of their part, too large: undefined where this tells fewer or many more.
+ */
+const groupsOfParts = (
+  { bounds }: TargetColumn,
+  rows: number,
+  values: number,
+): Group[] | undefined => {
+  const rowsOfPart = rows / (bounds.length - 1)
+  const groups = bounds.slice(1).map((bound, at) => {
+    const found = Math.max(taken(Math.max(bound - bounds[at]!, 1), rowsOfPart), 1)
+    return { values: found, rowsEach: Math.max(rowsOfPart / found, 1) }
+  })
+  const found = groups.reduce((sum, each) => sum + each.values, 0)
+  return found > values && found <= TOLD_TOO_SMALL_MAX * values ? groups : undefined
+}
+
 /** Rows that share a value, of one column: its common values each, nulls, and the others alike. */
 const groupsOfColumn = (
   column: TargetColumn | undefined,
@@ -54,7 +75,7 @@ const groupsOfColumn = (
   return [
     ...common.map((each) => ({ values: 1, rowsEach: each.share * rows })),
     { values: 1, rowsEach: (nullShare ?? 0) * rows },
-    { values: rest, rowsEach: restRows / rest },
+    ...(groupsOfParts(column, restRows, rest) ?? [{ values: rest, rowsEach: restRows / rest }]),
   ].filter(({ rowsEach }) => rowsEach > 0)
 }
 

@@ -2,8 +2,15 @@ import type { Queryable } from '../platform/db/connect.ts'
 import type { Target, TargetColumn } from './target.ts'
 import * as repository from './target-repository.ts'
 
-const columnOf = ({ oid: _, values, shares, ...column }: repository.ColumnRow): TargetColumn => ({
+const columnOf = ({
+  oid: _,
+  values,
+  shares,
+  bounds,
+  ...column
+}: repository.ColumnRow): TargetColumn => ({
   ...column,
+  bounds: bounds ?? [],
   common: (values ?? []).map((value, at) => ({ value, share: shares?.[at] ?? 0 })),
 })
 

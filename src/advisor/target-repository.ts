@@ -56,8 +56,9 @@ export const listTables = (sql: Queryable, schemas: readonly string[] | undefine
       and ${ours(sql, schemas)} and ${ofNoExtension(sql, 'pg_class')}
     order by 2, 3`
 
-export type ColumnRow = Omit<TargetColumn, 'common'> & {
+export type ColumnRow = Omit<TargetColumn, 'common' | 'bounds'> & {
   oid: number
+  bounds: number[] | null
   values: string[] | null
   shares: number[] | null
 }
@@ -79,7 +80,8 @@ export const listColumns = (sql: Queryable, schemas: readonly string[] | undefin
       case when s.n_distinct >= 0 then s.n_distinct::float8 else -s.n_distinct::float8 * greatest(c.reltuples, 0) end
         as distinct,
       case when b.typcategory <> 'A' then s.most_common_vals::text::text[] end as values,
-      s.most_common_freqs::float8[] as shares
+      s.most_common_freqs::float8[] as shares,
+      case when b.typname in ('int2', 'int4', 'int8') then s.histogram_bounds::text::float8[] end as bounds
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_type t on t.oid = a.atttypid

@@ -20,6 +20,8 @@ export type TargetColumn = {
   correlation: number | null
   /** The most common values, as text, each with its share of all rows. */
   common: { value: string; share: number }[]
+  /** Of whole numbers: between each two of these are equally many of the other rows; none of other types. */
+  bounds: number[]
 }
 
 /** An index that is there. */

@@ -17,7 +17,7 @@ export const columnOf = (
 ): TargetColumn => ({
   ...{ name, type, category: CATEGORIES.find(([each]) => each.test(type))?.[1] ?? 'U' },
   ...{ isSortable: !/^(?:json|point|xml)$/.test(type), isNotNull: false, averageBytes: 4 },
-  ...{ distinct: 1000, nullShare: 0, correlation: 0, common: [] },
+  ...{ distinct: 1000, nullShare: 0, correlation: 0, common: [], bounds: [] },
   ...more,
 })
 
