@@ -49,8 +49,19 @@ const keyText = (key: IndexKey): string => {
   return `${what}${key.operatorClass ? ` ${key.operatorClass}` : ''}${key.descending ? ' desc' : ''}`
 }
 
+/** They are never changed, and asked for more often than anything else. */
+const texts = new WeakMap<Candidate, string>()
+
 /** What follows the index's name in the statement that makes it; two candidates are the same where this is. */
-export const candidateText = ({ table, method, keys, include, where }: Candidate): string =>
+export const candidateText = (candidate: Candidate): string => {
+  const before = texts.get(candidate)
+  if (before !== undefined) return before
+  const text = textOf(candidate)
+  texts.set(candidate, text)
+  return text
+}
+
+const textOf = ({ table, method, keys, include, where }: Candidate): string =>
   [
     `on ${quoteTable(table)}${method === 'btree' ? '' : ` using ${method}`} (${keys.map(keyText).join(', ')})`,
     ...(include.length > 0 ? [`include (${include.map(quoteIdentifier).join(', ')})`] : []),

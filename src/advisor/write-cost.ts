@@ -10,8 +10,19 @@ export type UpdatedColumns = ReadonlyMap<string, ReadonlySet<string>>
 
 const keyOf = ({ schema, name }: { schema: string; name: string }) => `${schema}.${name}`
 
+/** What was found out before: it is asked for each step of a choice. */
+const known = new WeakMap<TargetTable, WeakMap<Candidate, Set<string>>>()
+
+const followed = (table: TargetTable, candidate: Candidate): Set<string> => {
+  const own = known.get(table) ?? new WeakMap<Candidate, Set<string>>()
+  known.set(table, own)
+  const found = own.get(candidate) ?? followedBy(table, candidate)
+  own.set(candidate, found)
+  return found
+}
+
 /** The columns that an index must follow: an expression may be of any. */
-const followed = (table: TargetTable, { keys, include, where }: Candidate): Set<string> => {
+const followedBy = (table: TargetTable, { keys, include, where }: Candidate): Set<string> => {
   const texts = [where ?? '', ...keys.map((key) => ('expression' in key ? key.expression : ''))]
   const mentioned = table.columns.filter(({ name }) => texts.some((text) => text.includes(name)))
   return new Set([
