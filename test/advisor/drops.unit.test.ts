@@ -78,6 +78,15 @@ test('what a wider one begins with goes if no query gets dearer', async () => {
   ])
 })
 
+test('what carries columns goes for one that carries more only if a query was seen to use it', async () => {
+  const carrying = (name: string) => [
+    indexOf('t', ['a'], { name, include: ['b'] }),
+    indexOf('t', ['a'], { name: 'more', include: ['b', 'c'] }),
+  ]
+  expect(await codesOf(carrying('t_a_idx'))).toEqual(['public.t_a_idx covered'])
+  expect(await codesOf(carrying('unseen'))).toEqual([])
+})
+
 test('what nobody uses goes, after five weeks and if the table is read', async () => {
   const unused = indexOf('t', ['a'], { scans: 0 })
   const used = indexOf('t', ['b'])
