@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
-import { existsSync, globSync, statSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, globSync, mkdirSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openShadow } from '../../src/platform/db/shadow/open.ts'
@@ -123,6 +125,38 @@ test('makes what can be made, tells the rest, and believes that it is full', asy
   await expect(shadow.explain(question('select 1'))).rejects.toThrow(ShadowError)
 })
 
+const OPEN = fileURLToPath(new URL('../../src/platform/db/shadow/open.ts', import.meta.url))
+/** Runs a process of its own that can open shadows. */
+const run = (script: string) =>
+  spawn(process.execPath, [
+    ...['--input-type=module', '-e'],
+    `import { openShadow } from '${OPEN}'
+     const shape = ${JSON.stringify(SHAPE)}
+     ${script}`,
+  ])
+/** What processes keep for the shadows that they open later. */
+const foldersOf = (pid: number | undefined) =>
+  globSync(join(tmpdir(), `latchkey-shadow-new-${pid}-*`))
+
+test('a second one begins as a copy of a new database, which is gone with the process that kept it', async () => {
+  const nobody = run('')
+  await once(nobody, 'exit')
+  const left = join(tmpdir(), `latchkey-shadow-new-${nobody.pid}-left`)
+  mkdirSync(left)
+  const two = run(`
+    const first = await openShadow(shape)
+    const { explain, failed, close } = await openShadow(shape)
+    const { 'Plan Rows': rows } = await explain(${JSON.stringify(question('select * from a'))})
+    await Promise.all([first.close(), close()])
+    console.log(JSON.stringify([failed.length, rows]))`)
+  const said = text(two.stdout)
+  await until(() => foldersOf(two.pid).length === 1, 20_000)
+  // Of a process that is no more: whoever keeps something looks for it.
+  await until(() => !existsSync(left))
+  expect(JSON.parse(await said)).toEqual([3, 20_000_000])
+  await until(() => foldersOf(two.pid).length === 0)
+})
+
 describe('a process that', () => {
   test('takes too long is ended, and what was added is there in the next; one that is killed leaves no folder', async () => {
     const shadow = await start(SHAPE, { questionMs: 1500 })
@@ -154,23 +188,20 @@ describe('a process that', () => {
   })
 
   test('loses its parent ends, and takes its folder along', async () => {
-    const where = fileURLToPath(new URL('../../src/platform/db/shadow/open.ts', import.meta.url))
-    const parent = spawn(process.execPath, [
-      ...['--input-type=module', '-e'],
-      `import { openShadow } from '${where}'
-       const shadow = await openShadow(${JSON.stringify(SHAPE)})
-       console.log(JSON.stringify([shadow.pid(), shadow.folder()]))`,
-    ])
+    const parent = run(`const shadow = await openShadow(shape)
+       console.log(JSON.stringify([shadow.pid(), shadow.folder()]))`)
     const said = await new Promise<string>((resolve) =>
       parent.stdout.once('data', (text) => resolve(String(text))),
     )
     const [pid, folder] = JSON.parse(said) as [number, string]
     expect([isAlive(pid), existsSync(folder)]).toEqual([true, true])
+    expect(foldersOf(parent.pid)).toHaveLength(1)
     parent.kill('SIGKILL')
-    await until(() => !isAlive(pid) && !existsSync(folder))
+    await until(() => !isAlive(pid) && !existsSync(folder) && foldersOf(parent.pid).length === 0)
   })
 
   test('cannot be made in time leaves nothing', async () => {
+    await openShadow(SHAPE, { bootMs: 50 }).catch(() => {})
     const before = globSync(join(tmpdir(), 'latchkey-shadow-*')).length
     await expect(openShadow(SHAPE, { bootMs: 50 })).rejects.toThrow('took longer than 50 ms')
     expect(globSync(join(tmpdir(), 'latchkey-shadow-*')).length).toBeLessThanOrEqual(before)

@@ -1,19 +1,21 @@
 import { rmSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Extensions, PGlite } from '@electric-sql/pglite'
-import type { ShadowShape } from '../../shadow.ts'
 import { createAsking } from './ask.ts'
 import { makeShadow } from './make.ts'
-import type { Answer, Request } from './messages.ts'
+import type { Answer, Request, Requests } from './messages.ts'
 
 /** The process of a shadow: it answers its parent, and ends with it. */
 
 const folder = process.argv[2]!
+/** Its own, and what its parent keeps for others. */
+const folders = process.argv.slice(2)
 let asking: ReturnType<typeof createAsking> | undefined
 
 const leave = () => {
-  rmSync(folder, { recursive: true, force: true })
+  for (const each of folders) rmSync(each, { recursive: true, force: true, maxRetries: 10 })
   process.kill(process.pid, 'SIGKILL')
 }
 
@@ -26,16 +28,25 @@ const loadExtensions = async (names: readonly string[]): Promise<Extensions> => 
   return extensions
 }
 
-const start = async (shape: ShadowShape) => {
-  const db = await PGlite.create({
-    dataDir: join(folder, 'postgres'),
-    extensions: await loadExtensions(shape.extensions),
-    // Pages are written past it, without sums; texts are in the order of the target's bytes, or in none that LIKE could use.
-    initDbStartParams: [
-      '--no-data-checksums',
-      ...(shape.isBytewise ? [] : ['--lc-collate=C.utf8']),
-    ],
-  })
+const start = async ({ shape, from }: Requests['start']['asked']) => {
+  const dataDir = join(folder, 'postgres')
+  const extensions = await loadExtensions(shape.extensions)
+  const create = () =>
+    PGlite.create({
+      ...{ dataDir, extensions },
+      // Pages are written past it, without sums; texts are in the order of the target's bytes, or in none that LIKE could use.
+      initDbStartParams: [
+        '--no-data-checksums',
+        ...(shape.isBytewise ? [] : ['--lc-collate=C.utf8']),
+      ],
+    })
+  if (from.copyOf !== undefined) await cp(from.copyOf, dataDir, { recursive: true })
+  let db = await create()
+  if (from.leave !== undefined) {
+    await db.close()
+    await cp(dataDir, from.leave, { recursive: true })
+    db = await create()
+  }
   const failed = await makeShadow(db, shape)
   asking = createAsking(db, folder, shape.relations)
   await asking.fillAll()
@@ -64,6 +75,6 @@ process.once('disconnect', leave)
 new Worker(
   new URL(import.meta.url.endsWith('.ts') ? './watch.ts' : './watch.js', import.meta.url),
   {
-    workerData: { parent: process.ppid, folder },
+    workerData: { parent: process.ppid, folders },
   },
 ).unref()

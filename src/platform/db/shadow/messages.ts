@@ -1,8 +1,12 @@
 import type { ShadowIndex, ShadowQuestion, ShadowShape } from '../../shadow.ts'
+import type { Beginning } from './kept.ts'
 
 /** What a shadow is asked; of each kind what it answers. */
 export type Requests = {
-  start: { asked: ShadowShape; answered: { what: string; why: string }[] }
+  start: {
+    asked: { shape: ShadowShape; from: Beginning }
+    answered: { what: string; why: string }[]
+  }
   add: { asked: readonly ShadowIndex[]; answered: (string[] | { refused: string })[] }
   explain: { asked: ShadowQuestion; answered: Record<string, unknown> }
 }

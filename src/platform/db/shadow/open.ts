@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Shadow, ShadowError, type ShadowIndex, type ShadowShape } from '../../shadow.ts'
+import { beginningOf, newOnesFolder, settle } from './kept.ts'
 import type { Answer, RequestKind, Requests } from './messages.ts'
 
 export type ShadowLimits = {
@@ -28,7 +29,7 @@ const CHILD = new URL(
 const startChild = async () => {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-shadow-'))
   // Foreign SQL is planned in there: it gets nothing of our environment. The database itself takes half a gigabyte.
-  const child: ChildProcess = fork(fileURLToPath(CHILD), [folder], {
+  const child: ChildProcess = fork(fileURLToPath(CHILD), [folder, newOnesFolder()], {
     env: {},
     execArgv: ['--max-old-space-size=512', '--disable-warning=ExperimentalWarning'],
     serialization: 'advanced',
@@ -96,10 +97,14 @@ export const openShadow = async (
 
   const make = async () => {
     const child = await startChild()
-    const failed = await child.ask('start', shape, bootMs).catch(async (error) => {
+    const kind = shape.isBytewise ? 'bytewise' : 'other'
+    const from = beginningOf(kind)
+    const failed = await child.ask('start', { shape, from }, bootMs).catch(async (error) => {
+      settle(kind, from, false)
       await child.kill('The shadow database could not be made.')
       throw error
     })
+    settle(kind, from, true)
     if (added.length > 0) await child.ask('add', added, bootMs)
     return { child, failed }
   }
