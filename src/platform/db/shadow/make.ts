@@ -7,24 +7,38 @@ const reasonOf = (error: unknown) => (error instanceof Error ? error.message : S
 /** All statements or none. */
 const tryAll = async (db: PGlite, statements: readonly string[]): Promise<string | undefined> => {
   try {
-    await db.transaction(async (tx) => {
-      for (const statement of statements) await tx.exec(statement)
-    })
+    await db.transaction((tx) => tx.exec(statements.join(';\n')))
     return undefined
   } catch (error) {
     return reasonOf(error)
   }
 }
 
-/** Makes what can be made; a step that fails waits for those behind it. */
-const makeShape = async (db: PGlite, steps: readonly ShadowStep[]): Promise<Failed[]> => {
-  let waiting = steps.map((step) => ({ step, why: '' }))
-  for (;;) {
-    const failed: typeof waiting = []
-    for (const { step } of waiting) {
+/** Steps that are made with one message; where one of them fails, each by itself. */
+const STEPS_AT_ONCE = 50
+
+type Waiting = { step: ShadowStep; why: string }
+
+/** Answers those that could not be made. */
+const makeSteps = async (db: PGlite, waiting: readonly Waiting[]): Promise<Waiting[]> => {
+  const failed: Waiting[] = []
+  for (let at = 0; at < waiting.length; at += STEPS_AT_ONCE) {
+    const some = waiting.slice(at, at + STEPS_AT_ONCE)
+    const statements = some.flatMap(({ step }) => step.statements)
+    if ((await tryAll(db, statements)) === undefined) continue
+    for (const { step } of some) {
       const why = await tryAll(db, step.statements)
       if (why !== undefined) failed.push({ step, why })
     }
+  }
+  return failed
+}
+
+/** Makes what can be made; a step that fails waits for those behind it. */
+const makeShape = async (db: PGlite, steps: readonly ShadowStep[]): Promise<Failed[]> => {
+  let waiting: Waiting[] = steps.map((step) => ({ step, why: '' }))
+  for (;;) {
+    const failed = await makeSteps(db, waiting)
     if (failed.length === 0) return []
     if (failed.length === waiting.length) {
       const simpler = failed.filter(({ step }) => step.otherwise)
