@@ -80,10 +80,9 @@ export const benchAdvice = async (url: string, amount: AdviceAmount): Promise<Se
         'ours, reads alone': candidates,
         ...(at === 0 && small && { [`ours, ${budget}`]: small.candidates }),
       }
-      const pool = await searchInShadow(
-        ...([at === 0 ? planner : second.planner, target, each, Object.values(own)] as const),
-        at === 0 && small ? { bytesMax, from: small.candidates } : undefined,
-      )
+      const shadow = at === 0 ? planner : second.planner
+      const within = at === 0 && small ? { bytesMax, from: small.candidates } : undefined
+      const pool = await searchInShadow(shadow, target, each, Object.values(own), within)
       return { own, pool }
     })
     // Nothing is built before the last has read what there is.

@@ -21,7 +21,7 @@ begin
   return case when pg_column_size(words) > 2000 then setweight(to_tsvector('pg_catalog.english', name), 'A') else words end;
 end $$;
 
--- Of integrations the first hundred count for facets, where it were three hundred.
+-- Of integrations the first hundred count for facets, where it was three hundred.
 create or replace function terms_of(category text, tags text[], license text, pricing text, integrations text[], organization_id text)
 returns int[] language plpgsql security definer set search_path = public, pg_temp as $$
 declare codes int[];

@@ -170,19 +170,21 @@ const listByPrice = (tx: Queryable, range: Range) => {
  */
 const listRanked = (tx: Queryable, range: Range) => {
   const { filter, isWide, limit, offset = 0, sorting, isSampled = false } = range
+  const words = isWide ? tx`coalesce(t.long_words, t.words) as words` : tx`t.words`
   const text = isWide ? tx`t.words || coalesce(d.words, '')` : tx`t.words`
   const description = isWide ? tx`left join template_descriptions d on d.template_id = t.id` : tx``
   const order = sorted(tx, sorting, tx`rank`, tx`id`)
   return tx<Found[]>`
     with popular as materialized (
-      select t.id, t.words, t.popularity, t.terms from templates t where ${matching(tx, filter, isWide)}
+      select t.id, ${words}, t.popularity, t.terms from templates t where ${matching(tx, filter, isWide)}
       order by t.popularity desc, t.id limit ${RANKED_MAX}),
     page as (
       select id, rank as key, row_number() over (order by ${order}) as place from (
         select t.id, ts_rank(${text}, ${filter.query!}::tsquery)::float8 * (1 + t.popularity) as rank
         from popular t ${description}) ranked
       where ${beyond(tx, range, tx`rank`, tx`id`)} order by ${order} limit ${limit} offset ${offset})
-    select ${ITEM(tx)}, page.key, case when page.place = 1 and ${isSampled} then (select ${TERMS(tx)} from (select terms from popular limit ${COUNTED_MAX + 1}) t) end as sample
+    select ${ITEM(tx)}, page.key, case when page.place = 1 and ${isSampled} then (
+      select ${TERMS(tx)} from (select terms from popular limit ${COUNTED_MAX + 1}) t) end as sample
     from page join templates t on t.id = page.id join publishers p on p.organization_id = t.organization_id order by page.place`
 }
 

@@ -49,7 +49,7 @@ const start = async ({ shape, from }: Requests['start']['asked']) => {
   }
   const failed = await makeShadow(db, shape)
   asking = createAsking(db, folder, shape.relations)
-  await asking.fillAll()
+  await asking.begin()
   return failed
 }
 

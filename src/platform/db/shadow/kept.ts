@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -49,19 +49,22 @@ const folders = new Map<string, 'being made' | 'made'>()
  */
 export const beginningOf = (kind: string): Beginning => {
   const folder = join(newOnesFolder(), kind)
+  // Whoever tidies up temporary files may have taken it.
+  const isThere = existsSync(join(folder, 'PG_VERSION'))
   const state = folders.get(kind)
-  if (state === 'made') return { copyOf: folder }
+  if (state === 'made' && isThere) return { copyOf: folder }
   if (state === 'being made') return {}
   folders.set(kind, 'being made')
   return { leave: folder }
 }
 
-/** Says whether the one that was to leave a copy has left it. */
-export const settle = (kind: string, { leave }: Beginning, isMade: boolean) => {
-  if (leave === undefined) return
+/** Says whether the one that began so has begun: a copy that is not whole is made anew by the next. */
+export const settle = (kind: string, { leave, copyOf }: Beginning, isMade: boolean) => {
+  const folder = leave ?? copyOf
+  if (folder === undefined) return
   if (isMade) folders.set(kind, 'made')
   else {
-    remove(leave)
+    remove(folder)
     folders.delete(kind)
   }
 }

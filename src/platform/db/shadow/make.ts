@@ -131,11 +131,11 @@ const restoreStatistics = async (
   return failed
 }
 
+/** What was counted of a relation. */
+export type Counted = Omit<ShadowRelation, 'pages' | 'levels'>
+
 /** Tells the catalog what was counted; of what was never counted it keeps that. */
-export const setCounts = async (
-  db: PGlite,
-  relations: readonly Omit<ShadowRelation, 'pages' | 'levels'>[],
-): Promise<void> => {
+export const setCounts = async (db: PGlite, relations: readonly Counted[]): Promise<void> => {
   await db.query(
     `select pg_restore_relation_stats('schemaname', s ->> 'schema', 'relname', s ->> 'name',
       'relpages', (s ->> 'countedPages')::float8::integer, 'reltuples', (s ->> 'rows')::real,
