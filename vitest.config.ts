@@ -31,9 +31,8 @@ const SHOWN_BY_A_SERVER = [
   'test/indexes/{registry,verify}.test.ts',
   'test/{every-route,imports/export,organizations/lifecycle}.test.ts',
 ]
-// What puts something in the place of a module, or says for all that comes after it how servers are made: by itself. All other files
-// of a project are run by workers that keep what they have loaded, a third faster.
-const APART = ['test/templates/fails-closed.test.ts', 'test/decisions/on-slices.postgres.test.ts']
+// What puts something in the place of a module: it needs a worker of its own, as all files on a real server have.
+const APART = ['test/templates/fails-closed.test.ts']
 const isLong = process.env.LATCHKEY_LONG === 'on'
 /** Hundreds of processes are started: the types of our sources are stripped once, not by each. */
 const CACHE = {
@@ -43,11 +42,12 @@ const CACHE = {
 const onDatabase = (name: 'postgres' | 'embedded', other: string) => ({
   test: {
     name,
-    isolate: false,
+    // Most of what a file on embedded storage takes is to load what it tests: workers keep it. Races stay by themselves.
+    isolate: name === 'postgres',
     include: ['test/**/*.test.ts'],
     exclude: [
       ...UNIT,
-      ...APART,
+      ...(name === 'embedded' ? APART : []),
       `test/**/*.${other}.test.ts`,
       ...(name === 'embedded' && !isLong ? SHOWN_BY_A_SERVER : []),
     ],
@@ -58,12 +58,10 @@ const onDatabase = (name: 'postgres' | 'embedded', other: string) => ({
   },
 })
 
-const postgres = onDatabase('postgres', 'embedded')
-
 export default defineConfig({
   test: {
     // One more than cores, because tests of servers that break wait much; an embedded database holds about half a gigabyte in
-    // each worker.
+    // each worker, several of them until they are collected.
     maxWorkers: Math.min(Math.max(availableParallelism() + 1, 2), 4),
     reporters: ['default', closingLine()],
     coverage: {
@@ -75,9 +73,8 @@ export default defineConfig({
     },
     projects: [
       { test: { name: 'unit', isolate: false, include: UNIT, testTimeout: 30_000, env: CACHE } },
-      postgres,
+      onDatabase('postgres', 'embedded'),
       onDatabase('embedded', 'postgres'),
-      { test: { ...postgres.test, name: 'apart', isolate: true, include: APART, exclude: [] } },
     ],
   },
 })
