@@ -96,3 +96,46 @@ describe('migrating', () => {
     expect(applied.filter((each) => each.length > 0)).toHaveLength(1)
   })
 })
+
+describe('what is there already', () => {
+  const letters = (from: number, count: number) =>
+    Array.from({ length: count }, (_, n) => String.fromCodePoint(from + n)).join(' ')
+
+  test('0037: fits into the index of words, of whatever is listed', async () => {
+    const all = await readMigrations()
+    await migrate(
+      sql,
+      all.filter(({ name }) => name < '0037'),
+    )
+    const organization = `org_${'0'.repeat(26)}`
+    const put = (n: number, slug: string, more: object) => ({
+      ...{ id: `tpl_${String(n).padStart(26, '0')}`, organization_id: organization, slug },
+      ...{ category: 'other', license: 'MIT', visibility: 'public', listing: 'listed', ...more },
+    })
+    await sql.begin(async (tx) => {
+      await tx`set local session_replication_role = replica`
+      await tx`insert into organizations (id, slug, name, plan) values (${organization}, 'x', 'X', 'custom')`
+      await tx`insert into publishers (organization_id, handle) values (${organization}, 'x-press')`
+      await tx`insert into templates ${tx([
+        put(1, 'long', {
+          ...{ name: letters(0x20_000, 60), summary: letters(0x21_000, 140), tags: ['tea'] },
+          integrations: Array.from({ length: 300 }, (_, n) => `service-${n}`),
+        }),
+        put(2, 'short', {
+          name: 'Short',
+          summary: 'of few words',
+          tags: ['tea'],
+          integrations: [],
+        }),
+      ])}`
+    })
+    await sql`update templates set terms = terms_of(category, tags, license, pricing, integrations, organization_id)`
+    expect(await migrate(sql, all)).toContain('0037_words_in_order_of_popularity')
+    const rows = await sql`
+      select slug, length(words) as words, length(long_words) as long, cardinality(terms) as terms from templates order by slug`
+    expect(rows).toEqual([
+      { slug: 'long', words: 60, long: expect.any(Number), terms: 105 },
+      { slug: 'short', words: 3, long: null, terms: 5 },
+    ])
+  })
+})
