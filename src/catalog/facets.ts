@@ -47,7 +47,7 @@ export const countFacets = async (
 const [ZERO, NINE, SEMICOLON] = [48, 57, 59]
 
 /**
- * How often each term comes in the rows of a sample, by the facet it is of. Read figure by figure: there are some twenty thousand.
+ * How often each term comes in the rows of a sample, by the facet it is of. Read figure by figure: there are some ten thousand.
  */
 const countTerms = (
   sample: string,
