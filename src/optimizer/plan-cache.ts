@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { Situation, Table } from './repository.ts'
 import type { OptimizerStats, QueryPlan } from './schema.ts'
 
 const PLANS_MAX = 500
@@ -20,28 +21,31 @@ const counting = () => {
   }
 }
 
-/** The plans of this process and its figures. What was planned under another signature is forgotten. */
+/** A plan and the tables that it reads, whose statistics it was made of. */
+export type KeptPlan = { plan: QueryPlan; tables: readonly Table[]; ownStatistics: string }
+
+/** The plans of this process and its figures. What was planned for another schema is forgotten. */
 export const createPlanCache = (since: Date) => {
-  const plans = new LRUCache<string, QueryPlan>({
+  const plans = new LRUCache<string, KeptPlan>({
     max: PLANS_MAX,
     maxSize: BYTES_MAX,
-    sizeCalculation: (plan, key) => key.length + JSON.stringify(plan).length,
+    sizeCalculation: (kept, key) => key.length + JSON.stringify(kept).length,
   })
   const [answers, executions] = [counting(), counting()]
-  let [signature, cached, refused] = ['', 0, 0]
-  /** What is kept holds under this signature. */
-  const holdUnder = (current: string) => {
-    if (current !== signature) plans.clear()
-    signature = current
-  }
+  let [schema, cached, refused] = ['', 0, 0]
   return {
-    find: (key: string, current: string) => {
-      holdUnder(current)
-      return plans.get(key)
+    /** The tables that the plan of this key reads, if there is one. */
+    tablesOf: (key: string) => plans.peek(key)?.tables ?? [],
+    /** The plan of this key, if it would be made the same way again. */
+    find: (key: string, situation: Situation) => {
+      if (situation.schema !== schema) plans.clear()
+      schema = situation.schema
+      const kept = plans.get(key)
+      return kept?.ownStatistics === situation.ownStatistics ? kept.plan : undefined
     },
-    keep: (key: string, current: string, plan: QueryPlan) => {
-      holdUnder(current)
-      plans.set(key, plan)
+    /** Keeps a plan, unless somebody has seen another schema since. */
+    keep: (key: string, kept: KeptPlan, situation: Situation) => {
+      if (situation.schema === schema) plans.set(key, kept)
     },
     clear: () => {
       const { size } = plans

@@ -1,26 +1,46 @@
 import type { Queryable, Transaction } from '../platform/db/connect.ts'
 
-/** Where names are looked up, and what changes when a plan may. */
-export type Situation = { searchPath: string; signature: string; isEmbedded: boolean }
+/** What changes when a plan may. */
+export type Situation = {
+  isEmbedded: boolean
+  /**
+   * Changes with where names are looked up, and with every table, column, index, constraint, view, policy and extended
+   * statistic (xmin in their catalogs).
+   */
+  schema: string
+  /** Changes with the statistics of any table. */
+  statistics: string
+  /** Changes with the statistics of the tables that were named. */
+  ownStatistics: string
+}
 
-/**
- * The signature changes with every table, column, index and constraint that comes, goes or changes, and every view,
- * policy and extended statistic (xmin in their catalogs), and with their statistics (rows, pages, and how often each was analyzed).
- */
-export const findSituation = async (tx: Queryable): Promise<Situation> => {
+export type Table = { schema: string; name: string }
+
+/** Statistics are rows and pages of a table and its indexes, and how often it was analyzed. */
+export const findSituation = async (tx: Queryable, own: readonly Table[]): Promise<Situation> => {
   const [row] = await tx<Situation[]>`
-    select array_to_string(current_schemas(true), ',') as search_path,
-      version() ~* 'emscripten|emcc|wasm' as is_embedded,
-      concat_ws(' ',
-        (select concat_ws(' ', count(*), sum(xmin::text::bigint), sum(relpages::bigint), sum(reltuples::float8))
-          from pg_class where relkind in ('r', 'p', 'm', 'v', 'i', 'I', 'f')),
+    with own as (
+      select c.oid from unnest(${own.map(({ schema }) => schema)}::text[], ${own.map(({ name }) => name)}::text[])
+        as asked (schema, name)
+      join pg_namespace n on n.nspname = asked.schema
+      join pg_class c on c.relnamespace = n.oid and c.relname = asked.name),
+    sized as (
+      select c.xmin, c.relpages::bigint as pages, c.reltuples::float8 as rows,
+        pg_stat_get_analyze_count(c.oid) + pg_stat_get_autoanalyze_count(c.oid) as analyzed,
+        coalesce(i.indrelid, c.oid) in (select oid from own) as is_own
+      from pg_class c left join pg_index i on i.indexrelid = c.oid
+      where c.relkind in ('r', 'p', 'm', 'v', 'i', 'I', 'f'))
+    select version() ~* 'emscripten|emcc|wasm' as is_embedded,
+      concat_ws(' ', array_to_string(current_schemas(true), ','),
+        (select concat_ws(' ', count(*), sum(xmin::text::bigint)) from sized),
         (select concat_ws(' ', count(*), sum(xmin::text::bigint), count(*) filter (where indisvalid)) from pg_index),
         (select sum(xmin::text::bigint) from pg_attribute where attrelid >= 16384),
         (select sum(xmin::text::bigint) from pg_constraint),
         (select sum(xmin::text::bigint) from pg_rewrite),
         (select concat_ws(' ', count(*), sum(xmin::text::bigint)) from pg_policy),
-        (select concat_ws(' ', count(*), sum(xmin::text::bigint)) from pg_statistic_ext),
-        (select sum(analyze_count + autoanalyze_count) from pg_stat_all_tables)) as signature`
+        (select concat_ws(' ', count(*), sum(xmin::text::bigint)) from pg_statistic_ext)) as schema,
+      (select concat_ws(' ', sum(pages), sum(rows), sum(analyzed)) from sized) as statistics,
+      (select concat_ws(' ', sum(pages), sum(rows), sum(analyzed)) from sized where is_own) as own_statistics`
   return row!
 }
 
@@ -45,8 +65,6 @@ export const boundTransaction = (
 /** One statement, never more: the server refuses a second one in this protocol. */
 export const runOne = (tx: Transaction, text: string) =>
   tx.unsafe<Record<string, unknown>[]>(text, [], { simple: false } as object)
-
-export type Table = { schema: string; name: string }
 
 export type TableFacts = Table & { rows: number; pages: number; hasStatistics: boolean }
 

@@ -58,15 +58,16 @@ const refuseParameters = (
     )
 }
 
-/** Reads what a plan depends on besides the query, and refuses what must not be planned here. */
+/** Reads what a plan over these tables depends on besides the query, and refuses what must not be planned here. */
 const situationOf = (
   { sql }: Context,
   { functions, notRun }: Statement,
   { analyze }: ExplainQuery,
+  tables: readonly repository.Table[],
 ): Promise<repository.Situation> => {
   if (analyze && notRun) throw unprocessable('query-not-run', '/analyze', `${notRun}.`)
   return inPlatform(sql, async (tx) => {
-    const situation = await repository.findSituation(tx)
+    const situation = await repository.findSituation(tx, tables)
     if (analyze && situation.isEmbedded)
       throw unprocessable(
         'query-not-run',
@@ -84,15 +85,18 @@ const situationOf = (
   })
 }
 
+type Made = { plan: QueryPlan; tables: repository.Table[] }
+
 const makePlan = async (
   parser: SqlParser,
   { sql, now }: Context,
   { text, fingerprint, parametersMax }: Statement,
   { parameters, analyze }: ExplainQuery,
-): Promise<QueryPlan> => {
+): Promise<Made> => {
   const outcome = await explain(sql, { text, parameters, parametersMax, analyze })
   const { explained, placed } = outcome
-  return {
+  const tables = tablesOf(placed)
+  const plan: QueryPlan = {
     fingerprint,
     cached: false,
     plannedAt: now().toISOString(),
@@ -101,11 +105,25 @@ const makePlan = async (
     totalCost: explained.Plan['Total Cost'],
     estimatedRows: estimatedRowsOf(explained.Plan),
     executionMs: explained['Execution Time'] ?? null,
-    tables: tablesOf(placed).map(({ schema, name }) => `${schema}.${name}`),
+    tables: tables.map(({ schema, name }) => `${schema}.${name}`),
     indexes: indexesOf(placed),
     findings: await findFindings(parser, outcome),
     plan: explained.Plan,
   }
+  return { plan, tables }
+}
+
+/** Keeps a plan, unless what it may have been made of changed while it was made. */
+const keepPlan = async (
+  { plans }: OptimizerSettings,
+  { sql }: Context,
+  key: string,
+  { plan, tables }: Made,
+  before: repository.Situation,
+): Promise<void> => {
+  const after = await inPlatform(sql, (tx) => repository.findSituation(tx, tables))
+  if (after.schema !== before.schema || after.statistics !== before.statistics) return
+  plans.keep(key, { plan, tables, ownStatistics: after.ownStatistics }, after)
 }
 
 const kindOf = (value: unknown) => (value === null ? 'null' : typeof value)
@@ -119,15 +137,15 @@ const findOrMakePlan = async (
   const parser = parserOf(settings)
   const statement = await readStatement(parser, input.query)
   refuseParameters(statement, input)
-  const { searchPath, signature } = await situationOf(context, statement, input)
   const { fingerprint, constants } = statement
-  const shape = input.parameters?.map(kindOf) ?? null
-  const key = JSON.stringify([fingerprint, constants, shape, searchPath])
-  const kept = input.analyze || input.fresh ? undefined : settings.plans.find(key, signature)
+  const key = JSON.stringify([fingerprint, constants, input.parameters?.map(kindOf) ?? null])
+  const tables = settings.plans.tablesOf(key)
+  const situation = await situationOf(context, statement, input, tables)
+  const kept = input.analyze || input.fresh ? undefined : settings.plans.find(key, situation)
   if (kept) return { ...kept, cached: true }
-  const plan = await settings.turns(() => makePlan(parser, context, statement, input))
-  if (!input.analyze) settings.plans.keep(key, signature, plan)
-  return plan
+  const made = await settings.turns(() => makePlan(parser, context, statement, input))
+  if (!input.analyze) await keepPlan(settings, context, key, made, situation)
+  return made.plan
 }
 
 /** The text of a query may hold what is nobody's business, so the log names its fingerprint. */

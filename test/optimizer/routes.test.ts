@@ -178,12 +178,21 @@ describe('a plan is kept', () => {
   ])('until there is %s', async (what, change) => {
     if (what === 'a table')
       await server.sql.unsafe(
-        `create table kept (a int); create view kept_view as select 1 as a;
+        `create table kept (a int) with (autovacuum_enabled = off); create view kept_view as select 1 as a;
         grant select on kept to latchkey_platform`,
       )
     await explain(query)
     expect((await explain(query)).body.cached).toBe(true)
     await server.sql.unsafe(change)
+    expect((await explain(query)).body.cached).toBe(false)
+  })
+
+  test('while other tables are analyzed', async () => {
+    await server.sql`create table others as select n from generate_series(1, 100) n`
+    await explain(query)
+    await server.sql`analyze others`
+    expect((await explain(query)).body.cached).toBe(true)
+    await server.sql`analyze kept`
     expect((await explain(query)).body.cached).toBe(false)
   })
 
