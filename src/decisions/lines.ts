@@ -38,6 +38,29 @@ const push = <Value>(map: Map<string, Value[]>, key: string, value: Value) => {
   else map.set(key, [value])
 }
 
+type Row = readonly (string | number | null)[]
+
+const compareRows = (one: Row, other: Row): number => {
+  for (let at = 0; at < one.length; at++) {
+    const [a, b] = [one[at]!, other[at]!]
+    if (a === b) continue
+    if (a === null || b === null) return a === null ? -1 : 1
+    return a < b ? -1 : 1
+  }
+  return 0
+}
+
+/**
+ * Rows come in any order, those of one subject here in that of what they say: of several reasons for an answer every node
+ * names the same. Subjects need no order among themselves.
+ */
+const ordered = function* <Rows extends [subject: string, ...Row]>(
+  rows: readonly Rows[],
+): Generator<Rows> {
+  for (const ofOne of Map.groupBy(rows, ([subject]) => subject).values())
+    yield* ofOne.length > 1 ? ofOne.sort(compareRows) : ofOne
+}
+
 /** The roles of the platform; those that hold every permission are expanded from the catalog, never written as `*`. */
 export const platformRoles = (rows: PlatformRows): RoleTable => {
   const table = roleTable(rows)
@@ -60,9 +83,11 @@ export const roleTable = (rows: {
   roleInherits: RoleInheritRow[]
 }): RoleTable => {
   const table: RoleTable = { permissions: new Map(), parents: new Map() }
-  for (const [home, scope, name, permission, condition] of rows.rolePermissions)
+  const permissions = rows.rolePermissions.toSorted(compareRows)
+  const inherits = rows.roleInherits.toSorted(compareRows)
+  for (const [home, scope, name, permission, condition] of permissions)
     push(table.permissions, roleSubject(home, scope, name), { permission, condition })
-  for (const [home, scope, name, parentHome, parentScope, parentName] of rows.roleInherits)
+  for (const [home, scope, name, parentHome, parentScope, parentName] of inherits)
     push(
       table.parents,
       roleSubject(home, scope, name),
@@ -112,7 +137,7 @@ export const linesOfPlatform = (rows: PlatformRows): Line[] => {
   const table = platformRoles(rows)
   return [
     ...roleLines(table, EVERYWHERE),
-    ...rows.grants.flatMap((grant) => linesOfGrant(grant, null, [table])),
+    ...[...ordered(rows.grants)].flatMap((grant) => linesOfGrant(grant, null, [table])),
   ]
 }
 
@@ -159,10 +184,10 @@ export const linesOfSlice = function* (
   })
   for (const [subject, isOwner] of rows.members)
     if (isOwner) yield held(subject, roleSubject('platform', 'organization', 'owner'))
-  for (const [subject, team] of rows.teamMembers) yield held(subject, `team:${team}`)
+  for (const [subject, team] of ordered(rows.teamMembers)) yield held(subject, `team:${team}`)
   for (const [slug, parent] of rows.teams)
     if (parent !== null) yield held(`team:${slug}`, `team:${parent}`)
-  for (const grant of rows.grants) yield* linesOfGrant(grant, organizationId, tables)
+  for (const grant of ordered(rows.grants)) yield* linesOfGrant(grant, organizationId, tables)
 }
 
 const placeOf = (organizationId: string | null, workspaceId: string | null): LinePlace =>
