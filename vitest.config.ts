@@ -72,7 +72,7 @@ export default defineConfig({
       thresholds: { lines: 90, 'src/engine/**': { lines: 95 } },
     },
     projects: [
-      { test: { name: 'unit', isolate: false, include: UNIT, testTimeout: 30_000, env: CACHE } },
+      { test: { name: 'unit', isolate: false, include: UNIT, testTimeout: 90_000, env: CACHE } },
       onDatabase('postgres', 'embedded'),
       onDatabase('embedded', 'postgres'),
     ],

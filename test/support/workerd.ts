@@ -45,8 +45,12 @@ export const startWorkerd = async (databaseUrl: string, moreConfiguration = '') 
       output += chunk
     })
   const stop = async () => {
-    // wrangler starts workerd and esbuild; they are one group.
-    if (worker.pid) process.kill(-worker.pid, 'SIGKILL')
+    // wrangler starts workerd and esbuild; they are one group, and may be gone already.
+    try {
+      if (worker.pid) process.kill(-worker.pid, 'SIGKILL')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   }
   for (let waited = 0; waited < 300; waited++) {
