@@ -90,6 +90,22 @@ export const lockOrderOfPayment = async (tx: Queryable, provider: string, paymen
   return found
 }
 
+/** What an order entitles to. */
+export type PaidOrder = Pick<StoredOrder, 'id' | 'organizationId' | 'templateId' | 'license'>
+
+/** The first order of a template that is paid and whose entitlement, if it had one, has only given way to a dispute. */
+export const findPaid = async (
+  tx: Queryable,
+  { organizationId, templateId }: Omit<PaidOrder, 'id' | 'license'>,
+) => {
+  const [found] = await tx<PaidOrder[]>`
+    select id, organization_id, template_id, license from orders o
+    where organization_id = ${organizationId} and template_id = ${templateId} and status = 'paid' and not exists (
+      select from entitlements e where e.order_id = o.id and e.revoked_at is not null and e.revoke_reason <> 'disputed')
+    order by id limit 1`
+  return found
+}
+
 export const setCheckout = (
   tx: Queryable,
   order: { id: string; reference: string; url: string | null },
@@ -158,8 +174,9 @@ export const findEntitlement = async (tx: Queryable, id: string) => {
 
 /** What an organization has of a template that is neither revoked nor over. */
 export const findLive = async (tx: Queryable, organizationId: string, templateId: string) => {
-  const [found] = await tx<{ id: string; isOver: boolean }[]>`
-    select id, coalesce(expires_at <= now(), false) as is_over from entitlements
+  const [found] = await tx<{ id: string; source: string; isOver: boolean; isSuspended: boolean }[]>`
+    select id, source, coalesce(expires_at <= now(), false) as is_over, suspended_at is not null as is_suspended
+    from entitlements
     where organization_id = ${organizationId} and template_id = ${templateId} and revoked_at is null`
   return found
 }
@@ -176,8 +193,13 @@ export const listEntitlements = (
 export const revokeEntitlement = (tx: Queryable, id: string, reason: string) => tx`
   update entitlements set revoked_at = now(), revoke_reason = ${reason} where id = ${id} and revoked_at is null`
 
-export const revokeOfOrder = (tx: Queryable, orderId: string, reason: string) => tx`
-  update entitlements set revoked_at = now(), revoke_reason = ${reason} where order_id = ${orderId} and revoked_at is null`
+/** @returns whether there was one that was not revoked */
+export const revokeOfOrder = async (tx: Queryable, orderId: string, reason: string) => {
+  const [revoked] = await tx`
+    update entitlements set revoked_at = now(), revoke_reason = ${reason}
+    where order_id = ${orderId} and revoked_at is null returning 1 as revoked`
+  return revoked !== undefined
+}
 
 /** Kept from downloading while a payment is disputed. */
 export const suspendOfOrder = (tx: Queryable, orderId: string, isSuspended: boolean) => tx`

@@ -6,8 +6,8 @@ import type { Money } from './payment.ts'
 import * as repository from './repository.ts'
 
 /**
- * What becomes of an order, each inside a transaction that holds it: the one place that makes and ends what a purchase entitles to.
- * Each answers what happened, for the books.
+ * What becomes of an order, each inside a change of the platform, of which there is one at a time: the one place that makes and
+ * ends what a purchase entitles to. Each answers what happened, for the books.
  */
 type Settling = (
   tx: Transaction,
@@ -25,6 +25,40 @@ const tell = async (
   const told = { resource: `order:${id}`, ...change }
   const { revision } = await recordChange(tx, { ...context, organizationId }, told)
   context.revision = revision
+}
+
+/**
+ * Entitles by an order that is paid, unless another purchase does. What was given without one, is over or is disputed gives way.
+ */
+const entitle = async (
+  tx: Transaction,
+  { id, organizationId, templateId, license }: repository.PaidOrder,
+) => {
+  const live = await repository.findLive(tx, organizationId, templateId)
+  if (live) {
+    const { source, isOver, isSuspended } = live
+    if (source === 'purchase' && !isOver && !isSuspended) return
+    const reason = isOver ? 'expired' : isSuspended ? 'disputed' : 'purchased'
+    await repository.revokeEntitlement(tx, live.id, reason)
+  }
+  await repository.insertEntitlement(tx, {
+    ...{ id: newId('ent'), organizationId, templateId, source: 'purchase', orderId: id, license },
+    ...{ reason: null, expiresAt: null },
+  })
+}
+
+/** An order entitles no more. Who has paid for another of the same template keeps it by that one. */
+const endEntitlement = async (tx: Transaction, order: repository.StoredOrder, reason: string) => {
+  const ended = await repository.revokeOfOrder(tx, order.id, reason)
+  const other = ended ? await repository.findPaid(tx, order) : undefined
+  if (other) await entitle(tx, other)
+}
+
+/** An order entitles again, unless another does in its place. */
+const restoreEntitlement = async (tx: Transaction, order: repository.StoredOrder) => {
+  await repository.suspendOfOrder(tx, order.id, false)
+  const paid = await repository.findPaid(tx, order)
+  if (paid) await entitle(tx, paid)
 }
 
 const isEqual = (order: Money, paid: Money) =>
@@ -50,14 +84,7 @@ export const settlePaid =
       return 'amount-mismatched'
     }
     await repository.setPaid(tx, order.id, paid.paymentRef)
-    const live = await repository.findLive(tx, order.organizationId, order.templateId)
-    if (live?.isOver) await repository.revokeEntitlement(tx, live.id, 'expired')
-    if (!live || live.isOver)
-      await repository.insertEntitlement(tx, {
-        ...{ id: newId('ent'), organizationId: order.organizationId, templateId: order.templateId },
-        ...{ source: 'purchase', orderId: order.id, license: order.license },
-        ...{ reason: null, expiresAt: null },
-      })
+    await entitle(tx, order)
     await tell(tx, context, order, {
       event: 'order.paid',
       after: { amountMinor: order.amountMinor, currency: order.currency },
@@ -87,7 +114,7 @@ export const settleRefunded =
     const isWhole = refundedMinor === order.amountMinor
     const status = isWhole ? 'refunded' : order.status
     await repository.setRefunded(tx, { id: order.id, refundedMinor, status })
-    if (isWhole) await repository.revokeOfOrder(tx, order.id, 'refunded')
+    if (isWhole) await endEntitlement(tx, order, 'refunded')
     await tell(tx, context, order, {
       event: 'order.refunded',
       after: { refundedMinor, currency, isWhole },
@@ -95,11 +122,12 @@ export const settleRefunded =
     return isWhole ? 'refunded' : 'refunded-in-part'
   }
 
-/** The payer's bank asks: nothing is downloaded until that is decided. */
+/** The payer's bank asks: until that is decided nothing is downloaded, unless it was paid for twice. */
 export const settleDisputed: Settling = async (tx, context, order) => {
   if (order.status !== 'paid') return 'settled-before'
   await repository.setStatus(tx, order.id, 'disputed')
-  await repository.suspendOfOrder(tx, order.id, true)
+  if (await repository.findPaid(tx, order)) await endEntitlement(tx, order, 'disputed')
+  else await repository.suspendOfOrder(tx, order.id, true)
   await tell(tx, context, order, { event: 'order.disputed', after: { status: 'disputed' } })
   return 'disputed'
 }
@@ -110,8 +138,8 @@ export const settleDispute =
   async (tx, context, order) => {
     if (order.status !== 'disputed') return 'settled-before'
     await repository.setStatus(tx, order.id, isWon ? 'paid' : 'refunded')
-    if (isWon) await repository.suspendOfOrder(tx, order.id, false)
-    else await repository.revokeOfOrder(tx, order.id, 'dispute-lost')
+    if (isWon) await restoreEntitlement(tx, order)
+    else await endEntitlement(tx, order, 'dispute-lost')
     await tell(tx, context, order, {
       event: isWon ? 'order.dispute-won' : 'order.dispute-lost',
       after: { status: isWon ? 'paid' : 'refunded' },

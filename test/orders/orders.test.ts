@@ -320,6 +320,110 @@ describe('money back', () => {
   })
 })
 
+describe('a template that was paid for twice', () => {
+  const twice = async () => {
+    const [one, other] = [(await order()).body.id, (await order()).body.id]
+    await pay(one)
+    await pay(other)
+    return [one, other] as [string, string]
+  }
+  const orders = async () => (await live()).map(({ order: id }: { order: string }) => id)
+  const refunded = (id: string) => {
+    const charge = { payment_intent: `pi_${id}`, amount_refunded: 1000, currency: 'eur' }
+    return send(stripe.event('charge.refunded', charge))
+  }
+  const disputed = (id: string, type: string, status?: string) =>
+    send(stripe.event(`charge.dispute.${type}`, { payment_intent: `pi_${id}`, status }))
+
+  test('stays when one of the two is refunded, whichever it is', async () => {
+    const [one, other] = await twice()
+    expect(await orders()).toEqual([one])
+    await refunded(one)
+    expect(await orders()).toEqual([other])
+    await refunded(other)
+    expect(await orders()).toEqual([])
+  })
+
+  test('stays when the one that does not entitle is refunded', async () => {
+    const [one, other] = await twice()
+    await refunded(other)
+    expect(await orders()).toEqual([one])
+  })
+
+  test('is downloaded while one of the two is disputed', async () => {
+    const [one, other] = await twice()
+    await disputed(one, 'created')
+    expect(await orders()).toEqual([other])
+    await disputed(one, 'closed', 'won')
+    await refunded(other)
+    expect(await orders()).toEqual([one])
+  })
+
+  test('is downloaded again where the other was refunded before the dispute was won', async () => {
+    const [one, other] = await twice()
+    await disputed(one, 'created')
+    await refunded(other)
+    expect(await orders()).toEqual([])
+    await disputed(one, 'closed', 'won')
+    expect(await orders()).toEqual([one])
+  })
+
+  test('is downloaded by the second where the first is disputed before', async () => {
+    const [one, other] = [(await order()).body.id, (await order()).body.id]
+    await pay(one)
+    await disputed(one, 'created')
+    expect(await orders()).toEqual([])
+    await pay(other)
+    await disputed(one, 'closed', 'lost')
+    expect(await orders()).toEqual([other])
+  })
+
+  test('is not given back where an operator took it', async () => {
+    const [one, other] = await twice()
+    const [entitlement] = await live()
+    await must(`DELETE /v1/marketplace/moderation/entitlements/${entitlement.id}`)
+    await refunded(one)
+    expect(await orders()).toEqual([])
+    expect((await read(other)).status).toBe('paid')
+    // Nor is it where what was bought after that is refunded or disputed.
+    await refunded(other)
+    const [third, fourth] = [(await order()).body.id, (await order()).body.id]
+    await pay(third)
+    await must(`DELETE /v1/marketplace/moderation/entitlements/${(await live())[0].id}`)
+    await pay(fourth)
+    await disputed(third, 'created')
+    await disputed(third, 'closed', 'won')
+    expect(await orders()).toEqual([fourth])
+    await refunded(fourth)
+    expect(await orders()).toEqual([])
+  })
+
+  test('is entitled to once, when one is paid while the other is refunded', async () => {
+    // Both have changed their order before either looks at the other’s, if nothing keeps them apart.
+    await server.sql.unsafe(`create function wait() returns trigger language plpgsql as
+      'begin perform pg_sleep(0.05); return new; end'; create trigger wait before update of status on orders
+      for each row execute function wait()`)
+    for (let round = 0; round < 3; round++) {
+      const [one, other] = [(await order()).body.id, (await order()).body.id]
+      await pay(one)
+      const answers = await Promise.all([pay(other), refunded(one)])
+      expect(answers.map(({ status }) => status)).toEqual([200, 200])
+      expect(await orders()).toEqual([other])
+      await refunded(other)
+    }
+    await server.sql`drop function wait cascade`
+  })
+})
+
+test('what is bought outlives what was given for a while', async () => {
+  const { body } = await order()
+  const expiresAt = new Date(Date.now() + 86_400_000).toISOString()
+  const gift = { organization: buyer.slug, template, reason: 'to try', expiresAt }
+  await must('POST /v1/marketplace/moderation/entitlements', gift)
+  await pay(body.id)
+  expect(await live()).toMatchObject([{ source: 'purchase', order: body.id, expiresAt: null }])
+})
+
 describe('by direct SQL', () => {
   const asBuyer = (statement: string) =>
     server.sql
