@@ -124,7 +124,7 @@ export const setUpdatePolicy = (
 
 export const setRemoved = (tx: Queryable, organizationId: string, id: string) => tx`
   update installations set status = 'removed', version = version + 1, updated_at = now()
-  where organization_id = ${organizationId} and id = ${id}`
+  where organization_id = ${organizationId} and id = ${id} and status <> 'removed'`
 
 export const setVersion = (
   tx: Queryable,

@@ -265,12 +265,13 @@ export const deleteInstallation = async (
   const before = await inPlatform(context.sql, (tx) =>
     requireInstallation(tx, context.organizationId, id),
   )
-  if (before.status === 'removed')
-    throw new Problem('conflict', 'installation-removed', 'It was taken out already.')
   if (keepScenario && before.quarantinedAt !== null)
     throw new Problem('conflict', 'installation-quarantined', 'What is quarantined is not kept.')
   await changeOrganization(context, async (tx, organizationId) => {
     const ceiling = await ceilingOf(context, tx)
+    const removed = await repository.setRemoved(tx, organizationId, id)
+    if (removed.count === 0)
+      throw new Problem('conflict', 'installation-removed', 'It was taken out already.')
     const { scenarioId } = before
     if (scenarioId !== null && !keepScenario) {
       const resource = { organizationId, type: 'scenario', id: scenarioId }
@@ -278,7 +279,6 @@ export const deleteInstallation = async (
       const scenario = await requireScenario(tx, { organizationId, id: scenarioId })
       await removeScenario(tx, context, scenario)
     }
-    await repository.setRemoved(tx, organizationId, id)
     const template = { id: before.templateId, organizationId: before.publisherId }
     await count(tx, template, { organizationId, what: 'removals' })
     await tell(tx, context, before, {

@@ -492,6 +492,21 @@ describe('taking out', () => {
     expect((await must(`GET ${at}?status=removed`)).items).toHaveLength(2)
   })
 
+  test('is done once, of four who do it at once', async () => {
+    const { id } = await list()
+    const one = await installed({ template: id, inputs: { greeting: 'x' } })
+    const at = `${organization.path}/installations/${one.id}`
+    const answers = await Promise.all(
+      ['', '?keepScenario=true', '', '?keepScenario=true'].map((kept) =>
+        server.call(`DELETE ${at}${kept}`),
+      ),
+    )
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([204, 409, 409, 409])
+    const [told] = await server.sql`
+      select count(*)::int from audit_events where event = 'installation.deleted' and resource = ${`installation:${one.id}`}`
+    expect(told!.count).toBe(1)
+  })
+
   test('a publisher that ends takes its templates along, and leaves what was made of them', async () => {
     const { id } = await list()
     const made = await installed({ template: id, inputs: { greeting: 'x' } })
