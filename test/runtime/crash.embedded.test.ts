@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { makeDataFolder } from '../support/data-folder.ts'
+import { until } from '../support/until.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const KEY = 'an administrator key of more than 32 characters'.replaceAll(' ', '-')
@@ -102,7 +103,9 @@ test('a restart keeps the data and the key; a second start on the same data says
   // A first start, which makes the database, the key and the demo organization.
   await rm(join(folder, 'postgres'), { recursive: true })
   const first = await serve({ LATCHKEY_ADMIN_KEY: '' })
-  const key = /lk_\S+/.exec(first.printed())![0].replace(/[^\w-].*$/, '')
+  const keyLine = () => /(lk_[\w-]+).*\n/.exec(first.printed())
+  await until(() => keyLine() !== null)
+  const key = keyLine()![1]!
   const ask = (url: string, subject: string) =>
     fetch(`${url}/check`, {
       method: 'POST',

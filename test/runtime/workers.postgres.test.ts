@@ -40,8 +40,9 @@ beforeAll(async () => {
   }
   served = startServe(['--workers', '2'], settings)
   url = await served.url()
-  await until(() => served.workers().size === 2, 30_000)
-  key = /^lk_\S+$/m.exec(served.printed())![0]
+  const keyLine = () => /^(lk_\S+)\n/m.exec(served.printed())
+  await until(() => served.workers().size === 2 && keyLine() !== null, 30_000)
+  key = keyLine()![1]!
   await reachBoth()
 })
 afterAll(async () => {
