@@ -40,7 +40,7 @@ const serve = async (settings: Record<string, string> = {}) => {
   const url = await new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       printed += chunk
-      const match = /ready.*?(http:\/\/[\d.]+:\d+)/.exec(printed)
+      const match = /ready.*?(http:\/\/[\d.]+:\d+)\D/.exec(printed)
       if (match) resolve(match[1]!)
     }
     child.stdout.on('data', read)

@@ -36,7 +36,7 @@ const serve = (settings: Record<string, string>) => {
   return new Promise<{ url: string | undefined; printed: string }>((resolve) => {
     const read = (chunk: Buffer) => {
       printed += chunk
-      const url = /ready.*?(http:\/\/[\d.]+:\d+)/.exec(printed)?.[1]
+      const url = /ready.*?(http:\/\/[\d.]+:\d+)\D/.exec(printed)?.[1]
       if (url) resolve({ url, printed })
     }
     stdout?.on('data', read)

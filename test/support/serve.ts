@@ -49,7 +49,7 @@ export const startServe = (args: readonly string[], settings: Record<string, str
       ),
     /** Where it serves. */
     url: async () => {
-      const url = () => /^ready (http:\S+)$/m.exec(printed())?.[1]
+      const url = () => /^ready (http:\S+)\n/m.exec(printed())?.[1]
       await until(() => url() !== undefined || child.exitCode !== null, 30_000)
       if (!url()) throw new Error(`it does not serve: ${printed()}`)
       return url()!
