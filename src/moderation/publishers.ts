@@ -1,13 +1,14 @@
 import type { Context } from '../platform/context.ts'
 import type { Transaction } from '../platform/db/connect.ts'
 import { Problem } from '../platform/problem.ts'
-import { moderate, refuseOwn } from './act.ts'
+import { moderate, refuseOwn, requireTemplate } from './act.ts'
 import * as repository from './repository.ts'
 import type { Lifting, ModeratedPublisher, Refusal } from './schema.ts'
+import { removeTemplate } from './withdraw.ts'
 
 type OnePublisher = { organization: string }
 
-/** Keeps a publisher from the marketplace: what it has listed is taken off, what was installed stays. */
+/** Keeps a publisher from the marketplace: what it has listed is taken down, told in public; what was installed stays. */
 export const banPublisher = (
   context: Context,
   { organization, reasonCode, note }: OnePublisher & Refusal,
@@ -23,8 +24,10 @@ export const banPublisher = (
         status: 'banned',
         reason: reasonCode,
       })
-      for (const { id } of await repository.listListed(tx, organizationId))
-        await repository.setListing(tx, { id, listing: 'taken_down', reason: reasonCode })
+      for (const { id } of await repository.listListed(tx, organizationId)) {
+        const template = await requireTemplate(tx, id)
+        await removeTemplate(tx, context, { template, reasonCode, note })
+      }
     },
   )
 

@@ -63,11 +63,12 @@ export type StoredVersion = {
   changelog: string
   definition: string
   status: string
+  statusReason: string | null
 }
 
 export const findVersion = async (tx: Queryable, id: string) => {
   const [found] = await tx<(StoredVersion & { templateId: string })[]>`
-    select id, template_id, version, integrity, size_bytes, capabilities, inputs, changelog, definition, status
+    select id, template_id, version, integrity, size_bytes, capabilities, inputs, changelog, definition, status, status_reason
     from template_versions where id = ${id}`
   return found
 }
@@ -174,8 +175,28 @@ export const insertRemoval = (
     reasonCode: string
     note: string
     removedBy: string
+    former: string
+    formerReason: string | null
   },
 ) => tx`insert into removals ${tx(removal)}`
+
+/** What stood before the last removal of a template (or of one of its versions) that still counts. */
+export const findFormer = async (tx: Queryable, templateId: string, version: string | null) => {
+  const [found] = await tx<{ former: string | null; formerReason: string | null }[]>`
+    select former, former_reason from removals
+    where template_id = ${templateId} and version is not distinct from ${version} and lifted_at is null
+    order by id desc limit 1`
+  return found
+}
+
+/** Whether a template has what it may be listed by, and what became of its last submission. */
+export const findReviewed = async (tx: Queryable, templateId: string) => {
+  const [row] = await tx<{ hasApproved: boolean; submission: string | null }[]>`
+    select exists (select from template_versions where template_id = ${templateId} and status in ('published', 'yanked')
+        and approved_integrity is not null) as has_approved,
+      (select state from moderation_cases where template_id = ${templateId} and kind = 'submission' order by id desc limit 1) as submission`
+  return row!
+}
 
 /** Ends the removals of a template (or of one of its versions) that still count. */
 export const liftRemovals = (
@@ -192,8 +213,8 @@ export const findRemoval = async (tx: Queryable, id: string) => {
 }
 
 export const findVersionNamed = async (tx: Queryable, templateId: string, version: string) => {
-  const [found] = await tx<{ id: string }[]>`
-    select id from template_versions where template_id = ${templateId} and version = ${version}`
+  const [found] = await tx<{ id: string; status: string }[]>`
+    select id, status from template_versions where template_id = ${templateId} and version = ${version}`
   return found
 }
 

@@ -21,8 +21,7 @@ export const takeDown = (
     await refuseOwn(tx, context, template)
     if (template.listing === 'taken_down')
       throw new Problem('conflict', 'taken-down-already', 'The template is taken down already.')
-    await repository.setListing(tx, { id, listing: 'taken_down', reason: reasonCode })
-    const removal = await noteRemoval(tx, context, { template, version: null, reasonCode, note })
+    const removal = await removeTemplate(tx, context, { template, reasonCode, note })
     await tell(template.organizationId, {
       event: 'template.taken-down',
       resource: `template:${id}`,
@@ -32,6 +31,18 @@ export const takeDown = (
     })
     return stateOf(tx, id, { removal })
   })
+
+/** @returns the removal, which its publisher may appeal against */
+export const removeTemplate = async (
+  tx: Transaction,
+  context: Context,
+  { template, ...reason }: Refusal & { template: repository.Moderable },
+): Promise<string> => {
+  const { id, listing } = template
+  await repository.setListing(tx, { id, listing: 'taken_down', reason: reason.reasonCode })
+  const former = { state: listing, reason: null }
+  return noteRemoval(tx, context, { template, version: null, former, ...reason })
+}
 
 /** Lists again what was taken down, as it was. */
 export const restoreTemplate = (
@@ -57,9 +68,26 @@ export const restoreTemplate = (
 const relist = async (tx: Transaction, context: Context, template: repository.Moderable) => {
   const { id } = template
   const by = context.actor.subject
-  const listing = template.visibility === 'public' ? 'listed' : 'draft'
-  await repository.setListing(tx, { id, listing, reason: null })
+  await repository.setListing(tx, { id, listing: await listingOf(tx, template), reason: null })
   await repository.liftRemovals(tx, { templateId: id, version: null, by })
+}
+
+const AFTER_REVIEW: Record<string, string> = {
+  open: 'in_review',
+  approved: 'listed',
+  rejected: 'rejected',
+  withdrawn: 'draft',
+}
+
+/** As it was before; what was in review is where its submission has come to since. Listed is only what others may have. */
+const listingOf = async (tx: Transaction, { id, visibility }: repository.Moderable) => {
+  const { former } = (await repository.findFormer(tx, id, null)) ?? {}
+  const { hasApproved, submission } = await repository.findReviewed(tx, id)
+  const wanted =
+    former === 'in_review' ? AFTER_REVIEW[submission ?? 'withdrawn']! : (former ?? 'listed')
+  if (wanted === 'delisted') return wanted
+  const isListable = visibility === 'public' && (hasApproved || wanted !== 'listed')
+  return isListable ? wanted : 'draft'
 }
 
 /** Nobody downloads a blocked version any more; its number stays used. */
@@ -79,7 +107,8 @@ export const blockVersion = (
       )
     await repository.setVersionStatus(tx, { id, status: 'blocked', reason: reasonCode })
     await repository.setIntegrations(tx, template.id)
-    const about = { template, version: version.version, reasonCode, note }
+    const former = { state: version.status, reason: version.statusReason }
+    const about = { template, version: version.version, former, reasonCode, note }
     const removal = await noteRemoval(tx, context, about)
     if (quarantine) await mark(tx, version, `Blocked by moderators: ${reasonCode}. ${note}`)
     await tell(template.organizationId, {
@@ -103,25 +132,32 @@ export const unblockVersion = (
     await refuseOwn(tx, context, template)
     if (version.status !== 'blocked')
       throw new Problem('conflict', 'version-not-blocked', 'The version is not blocked.')
-    await unblock(tx, context, version)
+    const status = await unblock(tx, context, version)
     await tell(template.organizationId, {
       event: 'template-version.unblocked',
       resource: `template:${template.id}`,
-      after: { version: version.version, status: 'published', note },
+      after: { version: version.version, status, note },
       reason: note,
     })
     return stateOf(tx, template.id, { version })
   })
 
+/** @returns its status, which its publisher may have set before */
 const unblock = async (
   tx: Transaction,
   { actor }: Context,
   { id, templateId, version }: { id: string; templateId: string; version: string },
 ) => {
+  const before = await repository.findFormer(tx, templateId, version)
+  const isYanked = before?.former === 'yanked'
+  const next = isYanked
+    ? { status: 'yanked', reason: before.formerReason }
+    : { status: 'published', reason: null }
   await mark(tx, { id, templateId }, null)
-  await repository.setVersionStatus(tx, { id, status: 'published', reason: null })
+  await repository.setVersionStatus(tx, { id, ...next })
   await repository.setIntegrations(tx, templateId)
   await repository.liftRemovals(tx, { templateId, version, by: actor.subject })
+  return next.status
 }
 
 /** Quarantines what was made from a version, or frees it: by a job, for it may be much. */
@@ -137,17 +173,20 @@ const mark = (
     {},
   )
 
-/** What an appeal that was right leads to. @throws Problem 403 for who removed it */
+/** What an appeal that was right leads to, if it was not lifted before. @throws Problem 403 for who removed it */
 export const liftRemoval = async (tx: Transaction, context: Context, removalId: string) => {
   const removal = await repository.findRemoval(tx, removalId)
   if (!removal) throw new Problem('not-found', 'removal-not-found', 'There is no such removal.')
   if (removal.removedBy === context.actor.subject)
     throw new Problem('forbidden', 'own-case', 'Somebody other than who removed it decides this.')
   const template = await requireTemplate(tx, removal.templateId)
-  if (removal.version === null) return relist(tx, context, template)
   const { version, templateId } = removal
+  if (version === null) {
+    if (template.listing === 'taken_down') await relist(tx, context, template)
+    return
+  }
   const found = await repository.findVersionNamed(tx, templateId, version)
-  if (found) await unblock(tx, context, { id: found.id, templateId, version })
+  if (found?.status === 'blocked') await unblock(tx, context, { id: found.id, templateId, version })
 }
 
 /** Marks a template as the platform's own. */
@@ -180,16 +219,18 @@ const noteRemoval = async (
   removal: {
     template: repository.Moderable
     version: string | null
+    former: { state: string; reason: string | null }
     reasonCode: string
     note: string
   },
 ) => {
-  const { template, version, reasonCode, note } = removal
+  const { template, version, former, reasonCode, note } = removal
   const id = newId('rmv')
   await repository.insertRemoval(tx, {
     ...{ id, templateId: template.id, organizationId: template.organizationId },
     ...{ templateName: template.name, handle: template.handle ?? 'unknown' },
     ...{ version, reasonCode, note, removedBy: actor.subject },
+    ...{ former: former.state, formerReason: former.reason },
   })
   return id
 }

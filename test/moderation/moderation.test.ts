@@ -175,6 +175,71 @@ describe('what is withdrawn', () => {
     expect(await stateOf(id, versionId)).toMatchObject({ listing: 'listed' })
   })
 
+  test('comes back as it was: off the list where its publisher took it off', async () => {
+    const { id } = await putListed(server, publisher.id)
+    await server.sql`update templates set listing = 'delisted' where id = ${id}`
+    await server.call(`POST ${MODERATION}/templates/${id}/take-down`, REASON)
+    const up = await server.call(`POST ${MODERATION}/templates/${id}/restore`, {})
+    expect([up.status, up.body.listing]).toEqual([200, 'delisted'])
+  })
+
+  test('comes back to the queue where nobody has read it yet, else as it was decided since', async () => {
+    const [one, two, three] = [await submit(), await submit(), await submit()]
+    for (const { id } of [one, two, three])
+      await server.call(`POST ${MODERATION}/templates/${id}/take-down`, REASON)
+    expect((await approve(two.caseId, { integrity: two.integrity })).status).toBe(200)
+    const rejected = await server.call(`POST ${MODERATION}/cases/${three.caseId}/reject`, REASON)
+    expect(rejected.status).toBe(200)
+    const up = async (id: string) =>
+      (await server.call(`POST ${MODERATION}/templates/${id}/restore`, {})).body.listing
+    expect([await up(one.id), await up(two.id), await up(three.id)]).toEqual([
+      'in_review',
+      'listed',
+      'rejected',
+    ])
+    expect((await approve(one.caseId, { integrity: one.integrity })).status).toBe(200)
+    expect(await stateOf(one.id, one.versionId)).toMatchObject({ listing: 'listed' })
+  })
+
+  test('a version comes back yanked, with its reason, where its publisher yanked it', async () => {
+    const { id, versionId } = await putListed(server, publisher.id)
+    await server.sql`
+      update template_versions set status = 'yanked', status_reason = 'greets too loudly' where id = ${versionId}`
+    expect(
+      (await server.call(`POST ${MODERATION}/versions/${versionId}/block`, REASON)).status,
+    ).toBe(200)
+    const unblock = await server.call(`POST ${MODERATION}/versions/${versionId}/unblock`, {})
+    expect([unblock.status, unblock.body.status]).toEqual([200, 'yanked'])
+    const [version] =
+      await server.sql`select status_reason from template_versions where id = ${versionId}`
+    expect([version!.statusReason, (await stateOf(id, versionId))!.status]).toEqual([
+      'greets too loudly',
+      'yanked',
+    ])
+  })
+
+  test('an appeal against what was lifted already changes nothing', async () => {
+    const { id, versionId } = await putListed(server, publisher.id)
+    const operator = 'user:somebody-else'
+    const appealed = async (what: string, lift: string) => {
+      const { body } = await server.call(`POST ${MODERATION}/${what}`, REASON)
+      const caseId = newId('cas')
+      await server.sql`insert into moderation_cases (id, kind, template_id, appeals, opened_by)
+        values (${caseId}, 'appeal', ${id}, ${body.removal}, 'user:alice')`
+      await server.sql`update removals set removed_by = ${operator} where id = ${body.removal}`
+      expect((await server.call(`POST ${MODERATION}/${lift}`, {})).status).toBe(200)
+      return caseId
+    }
+    const cases = [
+      await appealed(`versions/${versionId}/block`, `versions/${versionId}/unblock`),
+      await appealed(`templates/${id}/take-down`, `templates/${id}/restore`),
+    ]
+    await server.sql`update template_versions set status = 'yanked' where id = ${versionId}`
+    await server.sql`update templates set listing = 'delisted' where id = ${id}`
+    for (const caseId of cases) expect((await approve(caseId, {})).status).toBe(200)
+    expect(await stateOf(id, versionId)).toMatchObject({ listing: 'delisted', status: 'yanked' })
+  })
+
   test('comes back by an appeal, which who removed it does not decide', async () => {
     const { id } = await putListed(server, publisher.id)
     const { body } = await server.call(`POST ${MODERATION}/templates/${id}/take-down`, REASON)
@@ -214,6 +279,10 @@ describe('a publisher', () => {
     expect((await act('ban', REASON)).body.status).toBe('banned')
     const [template] = await server.sql`select listing from templates where id = ${id}`
     expect(template!.listing).toBe('taken_down')
+    const { items } = (
+      await server.call(`GET /v1/templates/removals?organization=${publisher.slug}`)
+    ).body
+    expect(items[0]).toMatchObject({ template: id, ...REASON, liftedAt: null })
     expect((await act('unban', {})).body.status).toBe('active')
     expect((await act('verify', {})).body.verifiedBy).toBe('moderator')
   })
