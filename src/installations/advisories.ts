@@ -14,6 +14,8 @@ import { Problem, unprocessable } from '../platform/problem.ts'
 import { isIn, isRange, partsOf } from '../templates/service.ts'
 import { tell } from './made.ts'
 import { spreadAdvisory } from './marks.ts'
+import { inForce } from './policy.ts'
+import { BY_MODERATORS, mark, quarantineBy } from './quarantine.ts'
 import * as repository from './repository.ts'
 import type { Advisory, CreateAdvisory, Installation, ListAdvisories, Release } from './schema.ts'
 import { getInstallation, requireInstallation } from './service.ts'
@@ -109,7 +111,7 @@ const eachInstallation = async (
   }
 }
 
-/** Carries an advisory to all it concerns; done again, it changes nothing more. */
+/** Carries an advisory to all it concerns; done again, it quarantines and frees nothing more. */
 export const spread = async (
   context: Context,
   { advisory: id }: { advisory: string },
@@ -117,71 +119,54 @@ export const spread = async (
 ): Promise<number> => {
   const advisory = await inPlatform(context.sql, (tx) => repository.findAdvisory(tx, id))
   if (!advisory) return 0
-  const { template, withdrawnAt, affectedRange, severity, summary } = advisory
+  const { template, withdrawnAt, affectedRange } = advisory
+  const others = await inPlatform(context.sql, (tx) => repository.listInForce(tx, template))
   return eachInstallation(context, template, signal, async (affected) => {
     if (withdrawnAt !== null)
-      return affected.quarantinedBy === id && mark(context, affected, { by: id, reason: null })
+      return affected.quarantinedBy === id && mark(context, affected, dueBy(others, affected))
     if (!isIn(affected.version, affectedRange)) return false
-    const isQuarantine = affected.onAdvisory === 'quarantine'
-    const reason = `Advisory ${id} (${severity}): ${summary}`.slice(0, 280)
-    if (isQuarantine && affected.quarantinedBy === null)
-      return mark(context, affected, { by: id, reason })
-    if (isQuarantine) return false
-    await advise(context, affected, advisory)
-    return true
+    if (affected.onAdvisory !== 'quarantine') return advise(context, affected, advisory)
+    return affected.quarantinedBy === null && mark(context, affected, quarantineBy(advisory))
   })
+}
+
+/** What still keeps an installation from running, once what did is lifted. */
+const dueBy = (advisories: readonly Advisory[], { version, onAdvisory }: Affected) => {
+  const found = onAdvisory === 'quarantine' ? inForce(advisories, version) : undefined
+  return found ? quarantineBy(found) : null
 }
 
 /** Where the organization only wants to be warned. */
-const advise = (context: Context, { id, organizationId, version }: Affected, advisory: Advisory) =>
-  changePlatform({ ...context, organizationId }, (tx) =>
-    tell(
-      tx,
-      { ...context, organizationId },
-      { id, workspaceId: null },
-      {
-        event: 'installation.advised',
-        after: { version, advisory },
-      },
-    ),
-  )
-
-/** Quarantines an installation (`reason`), or lifts that (null), where it still is as it was seen. */
-const mark = async (
+const advise = async (
   context: Context,
-  { id, organizationId }: Affected,
-  { by, reason }: { by: string; reason: string | null },
-): Promise<boolean> => {
+  { id, organizationId, workspaceId, version }: Affected,
+  advisory: Advisory,
+) => {
   const inside = { ...context, organizationId }
-  await changePlatform(inside, async (tx) => {
-    if (reason === null) await repository.release(tx, id)
-    else await repository.quarantine(tx, { id, reason, by })
-    await tell(
-      tx,
-      inside,
-      { id, workspaceId: null },
-      {
-        event: reason === null ? 'installation.released' : 'installation.quarantined',
-        after: { by, reason },
-      },
-    )
-  })
-  context.access.changed(organizationId, inside.revision)
+  const after = { version, advisory }
+  await changePlatform(inside, (tx) =>
+    tell(tx, inside, { id, workspaceId }, { event: 'installation.advised', after }),
+  )
   return true
 }
 
-/** A version that moderators blocked, where they want it quarantined, or whose block they lifted. */
+/**
+ * A version that moderators blocked, where they want it quarantined, or whose block they lifted. Theirs takes the place of an
+ * advisory's, which organizations lift by themselves; afterwards the advisory's holds again.
+ */
 export const markVersion = async (
   context: Context,
   { template, version, reason }: { template: string; version: string; reason: string | null },
   signal: AbortSignal,
-): Promise<number> =>
-  eachInstallation(context, template, signal, async (affected) => {
-    if (affected.versionId !== version) return false
-    const isMarked = affected.quarantinedBy !== null
-    if (reason === null ? affected.quarantinedBy !== 'moderator' : isMarked) return false
-    return mark(context, affected, { by: 'moderator', reason })
+): Promise<number> => {
+  const advisories = await inPlatform(context.sql, (tx) => repository.listInForce(tx, template))
+  return eachInstallation(context, template, signal, async (affected) => {
+    const isTheirs = affected.quarantinedBy === BY_MODERATORS
+    if (affected.versionId !== version || isTheirs === (reason !== null)) return false
+    const next = reason === null ? dueBy(advisories, affected) : { by: BY_MODERATORS, reason }
+    return mark(context, affected, next)
   })
+}
 
 /** Lifts the quarantine of an advisory, on the organization's own account. What moderators closed, they open. */
 export const releaseInstallation = async (
@@ -190,45 +175,13 @@ export const releaseInstallation = async (
 ): Promise<Installation> => {
   const { organizationId } = context
   const before = await inPlatform(context.sql, (tx) => requireInstallation(tx, organizationId, id))
-  if (before.quarantinedBy === null)
-    throw new Problem('conflict', 'installation-not-quarantined', 'It is not quarantined.')
-  if (before.quarantinedBy === 'moderator')
+  if (before.quarantinedBy === BY_MODERATORS)
     throw new Problem(
       'forbidden',
       'quarantined-by-moderators',
       'Moderators closed this, and only they open it.',
     )
-  await changePlatform(context, async (tx) => {
-    await repository.release(tx, id)
-    await tell(tx, context, before, {
-      event: 'installation.released',
-      before: { by: before.quarantinedBy, reason: before.quarantineReason },
-      reason,
-    })
-  })
-  context.access.changed(organizationId, context.revision)
+  if (before.quarantinedBy === null || !(await mark(context, before, null, { reason })))
+    throw new Problem('conflict', 'installation-not-quarantined', 'It is not quarantined.')
   return getInstallation(context, { installation: id })
-}
-
-/** What an advisory quarantined is free once it is updated to a version that is not affected. */
-export const freeIfFixed = async (context: Context, id: string): Promise<void> => {
-  const { organizationId } = context
-  const { installation, advisory } = await inPlatform(context.sql, async (tx) => {
-    const installation = await requireInstallation(tx, organizationId, id)
-    const by = installation.quarantinedBy
-    return {
-      installation,
-      advisory: by === null ? undefined : await repository.findAdvisory(tx, by),
-    }
-  })
-  if (!advisory || isIn(installation.version, advisory.affectedRange)) return
-  await changePlatform(context, async (tx) => {
-    await repository.release(tx, id)
-    await tell(tx, context, installation, {
-      event: 'installation.released',
-      before: { by: advisory.id, reason: installation.quarantineReason },
-      after: { version: installation.version },
-    })
-  })
-  context.access.changed(organizationId, context.revision)
 }

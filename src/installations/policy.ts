@@ -4,9 +4,9 @@ import type { Context } from '../platform/context.ts'
 import type { Queryable } from '../platform/db/connect.ts'
 import { changeOrganization, inOrganization } from '../platform/db/transaction.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Download } from '../templates/service.ts'
+import { type Download, isIn } from '../templates/service.ts'
 import * as repository from './repository.ts'
-import { DEFAULT_POLICY, InstallationPolicy, type PutPolicy } from './schema.ts'
+import { type Advisory, DEFAULT_POLICY, InstallationPolicy, type PutPolicy } from './schema.ts'
 
 /** What an organization asks of what is installed in it; the default where it asks for nothing. */
 export const policyOf = async (tx: Queryable, organizationId: string) => {
@@ -35,6 +35,28 @@ export const putPolicy = (context: Context, input: PutPolicy): Promise<Installat
     return after
   })
 
+/** The first of the advisories that concerns a version. */
+export const inForce = (advisories: readonly Advisory[], version: string): Advisory | undefined =>
+  advisories.find(({ affectedRange }) => isIn(version, affectedRange))
+
+type Wanted = { organizationId: string; templateId: string; version: string }
+
+/** The advisory for which the organization wants a version kept from running. */
+export const findUnwanted = async (
+  tx: Queryable,
+  { organizationId, templateId, version }: Wanted,
+): Promise<Advisory | undefined> => {
+  const { policy } = await policyOf(tx, organizationId)
+  if (policy.onAdvisory !== 'quarantine') return undefined
+  return inForce(await repository.listInForce(tx, templateId), version)
+}
+
+/** What would be quarantined if it stood here already is not let in. @throws Problem 403 that names the advisory */
+export const refuseUnwanted = async (tx: Queryable, wanted: Wanted): Promise<void> => {
+  const found = await findUnwanted(tx, wanted)
+  if (found) throw refused('onAdvisory', { advisory: found.id })
+}
+
 /**
  * Whether the organization lets this version in at all. What it publishes itself is its own business.
  * @throws Problem 403 that names the rule
@@ -54,6 +76,8 @@ export const refuseByPolicy = async (
   if (policy.licenses !== null && !policy.licenses.includes(template.license))
     throw refused('licenses', { license: template.license })
   if (ageDays < policy.minimumAgeDays) throw refused('minimumAgeDays')
+  const { id: templateId } = template
+  await refuseUnwanted(tx, { organizationId, templateId, version: version.version })
   return policy
 }
 

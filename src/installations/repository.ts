@@ -204,21 +204,26 @@ export const setPolicy = (tx: Queryable, organizationId: string, policy: object)
   update organizations set security = jsonb_set(security, '{installations}', ${tx.json(policy as never)}), version = version + 1,
     updated_at = now() where id = ${organizationId}`
 
-/** Marks an installation, and denies everything on what it made before any line is asked. */
-export const quarantine = (tx: Queryable, row: { id: string; reason: string; by: string }) => tx`
-  with marked as (
-    update installations set quarantined_at = now(), quarantine_reason = ${row.reason}, quarantined_by = ${row.by}, updated_at = now()
-    where id = ${row.id} and quarantined_at is null returning organization_id, scenario_id)
-  update resources r set suspended_because = ${row.reason}, updated_at = now() from marked m
-  where r.organization_id = m.organization_id and r.type = 'scenario' and r.id = m.scenario_id`
-
-/** Lifts the mark, and with it the denial: everything is as it was. */
-export const release = (tx: Queryable, id: string) => tx`
-  with freed as (
-    update installations set quarantined_at = null, quarantine_reason = null, quarantined_by = null, updated_at = now()
-    where id = ${id} and quarantined_at is not null returning organization_id, scenario_id)
-  update resources r set suspended_because = null, updated_at = now() from freed m
-  where r.organization_id = m.organization_id and r.type = 'scenario' and r.id = m.scenario_id`
+/**
+ * Marks an installation as quarantined, by somebody else than before, or by nobody; its scenario is denied as long as it is marked,
+ * and then everything is as it was.
+ * @returns false where it is not as it was seen
+ */
+export const setQuarantine = async (
+  tx: Queryable,
+  row: { id: string; before: string | null; by: string | null; reason: string | null },
+) => {
+  const [marked] = await tx`
+    with marked as (
+      update installations set quarantined_at = case when ${row.by}::text is not null then now() end,
+        quarantine_reason = ${row.reason}, quarantined_by = ${row.by}, updated_at = now()
+      where id = ${row.id} and quarantined_by is not distinct from ${row.before} returning organization_id, scenario_id),
+    denied as (
+      update resources r set suspended_because = ${row.reason}, updated_at = now() from marked m
+      where r.organization_id = m.organization_id and r.type = 'scenario' and r.id = m.scenario_id)
+    select 1 as marked from marked`
+  return marked !== undefined
+}
 
 /** Installations of a template, some hundreds at a time. */
 export const listOfTemplate = (
@@ -228,13 +233,14 @@ export const listOfTemplate = (
   {
     id: string
     organizationId: string
+    workspaceId: string | null
     version: string
     versionId: string
     quarantinedBy: string | null
     onAdvisory: string | null
   }[]
 >`
-  select i.id, i.organization_id, v.version, i.version_id, i.quarantined_by, o.security -> 'installations' ->> 'onAdvisory' as on_advisory
+  select i.id, i.organization_id, i.workspace_id, v.version, i.version_id, i.quarantined_by, o.security -> 'installations' ->> 'onAdvisory' as on_advisory
   from installations i join template_versions v on v.id = i.version_id join organizations o on o.id = i.organization_id
   where i.template_id = ${range.templateId} and i.status = 'active' and i.id > ${range.after} order by i.id limit ${range.limit}`
 
@@ -291,6 +297,10 @@ export const listAdvisories = (
   range: { template: string; after: string; limit: number },
 ) => tx<Advisory[]>`
   select ${ADVISORY(tx)} from advisories where template_id = ${range.template} and id > ${range.after} order by id limit ${range.limit}`
+
+/** Those of a template that count. */
+export const listInForce = (tx: Queryable, template: string) => tx<Advisory[]>`
+  select ${ADVISORY(tx)} from advisories where template_id = ${template} and withdrawn_at is null order by id`
 
 export const withdrawAdvisory = (tx: Queryable, id: string) => tx`
   update advisories set withdrawn_at = now() where id = ${id}`

@@ -14,10 +14,10 @@ import {
   type Input,
   readContent,
 } from '../templates/service.ts'
-import { freeIfFixed } from './advisories.ts'
 import { filledOf, findMade, remake, tell } from './made.ts'
 import { mergeThree, type Resolution } from './merge.ts'
-import { refuseByPolicy } from './policy.ts'
+import { refuseByPolicy, refuseUnwanted } from './policy.ts'
+import { settleQuarantine } from './quarantine.ts'
 import * as repository from './repository.ts'
 import { refuseAboveInstaller, requireConsent, requireInputs } from './requirements.ts'
 import type { Installation, Rollback, UpdateInstallation, UpdatePreview } from './schema.ts'
@@ -159,7 +159,7 @@ export const updateInstallation = async (
       )
     await carryOut(tx, context, { opened, planned, ceiling })
   })
-  await freeIfFixed(context, id)
+  await settleQuarantine(context, id)
   return getInstallation(context, { installation: id })
 }
 
@@ -225,7 +225,8 @@ const keepStep = async (
 
 /**
  * Goes back to what stood before an update, exactly; later steps are forgotten.
- * @throws Problem 409 where there is no such step, or its version was blocked since
+ * @throws Problem 409 where there is no such step, or its version was blocked since; 403 for a version that the organization wants
+ * kept from running by now
  */
 export const rollbackInstallation = async (
   context: Context,
@@ -236,7 +237,10 @@ export const rollbackInstallation = async (
     const steps = await repository.listSteps(tx, id)
     const found = wanted === undefined ? steps[0] : steps.find(({ step }) => step === wanted)
     if (!found) throw new Problem('conflict', 'no-such-step', 'There is nothing to go back to.')
-    return { ...found, ...(await repository.findPublished(tx, found.versionId)) }
+    const published = await repository.findPublished(tx, found.versionId)
+    if (installation.publisherId !== context.organizationId)
+      await refuseUnwanted(tx, { ...installation, version: published.version })
+    return { ...found, ...published }
   })
   if (target.status === 'blocked')
     throw new Problem('conflict', 'version-blocked', `Version ${target.version} was blocked since.`)
@@ -258,5 +262,6 @@ export const rollbackInstallation = async (
       after: { version: target.version, step: target.step },
     })
   })
+  await settleQuarantine(context, id)
   return getInstallation(context, { installation: id })
 }

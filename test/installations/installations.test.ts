@@ -378,6 +378,24 @@ describe('an update', () => {
   })
 })
 
+const check = async (scenario: string) =>
+  (
+    await server.call('POST /check', {
+      organization: organization.slug,
+      subject: 'user:alice',
+      permission: 'scenario:execute',
+      resource: `scenario:${scenario}`,
+    })
+  ).body.allowed
+const runJobs = async () => {
+  const workers = await startWorkers({
+    ...server.jobs.runOptions(server.sql),
+    ...{ log: silentLog, version: 'test', queues: ['maintenance'], pollMs: 50 },
+  })
+  await untilIdle(server.sql)
+  await workers.stop()
+}
+
 describe('an advisory', () => {
   const advisories = (template: string) => `${publisher.path}/templates/${template}/advisories`
   const warn = (template: string) =>
@@ -387,24 +405,6 @@ describe('an advisory', () => {
       summary: 'It tells too much.',
       fixedIn: '1.0.1',
     })
-  const check = async (scenario: string) =>
-    (
-      await server.call('POST /check', {
-        organization: organization.slug,
-        subject: 'user:alice',
-        permission: 'scenario:execute',
-        resource: `scenario:${scenario}`,
-      })
-    ).body.allowed
-  const runJobs = async () => {
-    const workers = await startWorkers({
-      ...server.jobs.runOptions(server.sql),
-      ...{ log: silentLog, version: 'test', queues: ['maintenance'], pollMs: 50 },
-    })
-    await untilIdle(server.sql)
-    await workers.stop()
-  }
-
   test('quarantines where the organization wants that, and lifting it restores exactly what was', async () => {
     await must(`PUT ${organization.path}/installation-policy`, { onAdvisory: 'quarantine' })
     const { id } = await list()
@@ -473,6 +473,104 @@ describe('an advisory', () => {
     await must(`POST ${version}/unblock`, {})
     await runJobs()
     expect(await check(made.scenario)).toBe(true)
+  })
+})
+
+describe('several reasons to keep it from running', () => {
+  const at = (id: string, what = '') => `${organization.path}/installations/${id}${what}`
+  const by = async (id: string) => (await must(`GET ${at(id)}`)).quarantine?.by ?? null
+  const warned = async (template: string, affectedRange = '<1.0.1') => {
+    const said = {
+      affectedRange,
+      severity: 'high',
+      summary: 'It tells too much.',
+      fixedIn: '1.0.1',
+    }
+    const { id } = await must(`POST ${publisher.path}/templates/${template}/advisories`, said)
+    await runJobs()
+    return id as string
+  }
+  const withdrawn = async (template: string, advisory: string) => {
+    await must(`POST ${publisher.path}/templates/${template}/advisories/${advisory}/withdraw`)
+    await runJobs()
+  }
+  const version = (id: string) => `/v1/marketplace/moderation/versions/${id}`
+  const blocked = async (id: string) => {
+    await must(`POST ${version(id)}/block`, {
+      reasonCode: 'malware',
+      note: 'It is.',
+      quarantine: true,
+    })
+    await runJobs()
+  }
+  beforeEach(() =>
+    must(`PUT ${organization.path}/installation-policy`, { onAdvisory: 'quarantine' }),
+  )
+
+  test('moderators close what an advisory had closed; what they open, the advisory still keeps', async () => {
+    const { id, versionId } = await list()
+    const made = await installed({ template: id, inputs: { greeting: 'x' } })
+    const advisory = await warned(id)
+    await blocked(versionId)
+    expect(await by(made.id)).toBe('moderator')
+    const released = await server.call(`POST ${at(made.id, '/release')}`, { reason: 'no' })
+    expect([released.status, released.body.code]).toEqual([403, 'quarantined-by-moderators'])
+    await must(`POST ${version(versionId)}/unblock`, {})
+    await runJobs()
+    expect([await by(made.id), await check(made.scenario)]).toEqual([advisory, false])
+  })
+
+  test('one of two advisories that is withdrawn leaves the other', async () => {
+    const { id } = await list()
+    const made = await installed({ template: id, inputs: { greeting: 'x' } })
+    const [one, two] = [await warned(id), await warned(id, '<2.0.0')]
+    expect(await by(made.id)).toBe(one)
+    await withdrawn(id, one)
+    expect([await by(made.id), await check(made.scenario)]).toEqual([two, false])
+    await withdrawn(id, two)
+    expect([await by(made.id), await check(made.scenario)]).toEqual([null, true])
+  })
+
+  test('an update away from a blocked version opens it, and nothing leads back', async () => {
+    const { id, versionId } = await list()
+    const made = await installed({ template: id, inputs: { greeting: 'x' } })
+    await blocked(versionId)
+    await release(id, [1, 0, 1], { definition: greeter(undefined, [{ id: 'b' }]) })
+    expect((await must(`POST ${at(made.id, '/update')}`, {})).quarantine).toBeNull()
+    expect(await check(made.scenario)).toBe(true)
+    const back = await server.call(`POST ${at(made.id, '/rollback')}`, {})
+    expect([back.status, back.body.code]).toEqual([409, 'version-blocked'])
+  })
+
+  test('what an advisory warns of is neither installed nor gone back to', async () => {
+    const { id } = await list()
+    const made = await installed({ template: id, inputs: { greeting: 'x' } })
+    await release(id, [1, 0, 1], { definition: greeter(undefined, [{ id: 'b' }]) })
+    await must(`POST ${at(made.id, '/update')}`, {})
+    const advisory = await warned(id)
+    expect(await by(made.id)).toBeNull()
+    const refused = [
+      await install({ template: id, version: '1.0.0', inputs: { greeting: 'x' } }),
+      await server.call(`POST ${at(made.id, '/update')}`, { to: '1.0.0' }),
+      await server.call(`POST ${at(made.id, '/rollback')}`, {}),
+    ]
+    for (const { status, body } of refused)
+      expect([status, body.code, body.rule, body.advisory]).toEqual([
+        ...[403, 'installation-policy', 'onAdvisory', advisory],
+      ])
+    await must(`PUT ${organization.path}/installation-policy`, { onAdvisory: 'warn' })
+    expect((await must(`POST ${at(made.id, '/rollback')}`, {})).version).toBe('1.0.0')
+  })
+
+  test('its own publisher does not open what moderators closed, by installing it again', async () => {
+    const { id, versionId } = await list()
+    await must(`POST ${publisher.path}/workspaces`, { name: 'Sales', slug: 'sales' })
+    const wish = { workspace: 'sales', template: id, inputs: { greeting: 'x' } }
+    const made = await must(`POST ${publisher.path}/installations`, wish)
+    await blocked(versionId)
+    const own = `${publisher.path}/installations/${made.id}`
+    await server.call(`POST ${own}/update`, { to: '1.0.0' })
+    expect((await must(`GET ${own}`)).quarantine.by).toBe('moderator')
   })
 })
 
