@@ -52,8 +52,11 @@ const markIn = async (
   const after = next ?? { by: null, reason: null }
   const isMarked = await repository.setQuarantine(tx, { id, before: by, ...after })
   if (!isMarked) return false
-  const event = next ? 'installation.quarantined' : 'installation.released'
-  await tell(tx, context, { id, workspaceId }, { event, before: { by }, after, ...said })
+  const told = {
+    event: next ? 'installation.quarantined' : 'installation.released',
+    ...{ before: { by }, after, ...said },
+  }
+  await tell(tx, context, { id, workspaceId }, told)
   return true
 }
 

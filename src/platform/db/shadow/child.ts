@@ -15,8 +15,13 @@ const folders = process.argv.slice(2)
 let asking: ReturnType<typeof createAsking> | undefined
 
 const leave = () => {
-  for (const each of folders) rmSync(each, { recursive: true, force: true, maxRetries: 10 })
-  process.kill(process.pid, 'SIGKILL')
+  try {
+    for (const each of folders) rmSync(each, { recursive: true, force: true, maxRetries: 10 })
+    process.kill(process.pid, 'SIGKILL')
+  } catch {
+    // The thread below is at it, too.
+    setTimeout(leave, 1000)
+  }
 }
 
 const loadExtensions = async (names: readonly string[]): Promise<Extensions> => {
