@@ -207,14 +207,16 @@ export const liftRemovals = (
   where template_id = ${removal.templateId} and version is not distinct from ${removal.version} and lifted_at is null`
 
 export const findRemoval = async (tx: Queryable, id: string) => {
-  const [found] = await tx<{ templateId: string; version: string | null; removedBy: string }[]>`
-    select template_id, version, removed_by from removals where id = ${id}`
+  const [found] = await tx<
+    { templateId: string; version: string | null; removedBy: string; isLifted: boolean }[]
+  >`
+    select template_id, version, removed_by, lifted_at is not null as is_lifted from removals where id = ${id}`
   return found
 }
 
 export const findVersionNamed = async (tx: Queryable, templateId: string, version: string) => {
-  const [found] = await tx<{ id: string; status: string }[]>`
-    select id, status from template_versions where template_id = ${templateId} and version = ${version}`
+  const [found] = await tx<{ id: string }[]>`
+    select id from template_versions where template_id = ${templateId} and version = ${version}`
   return found
 }
 

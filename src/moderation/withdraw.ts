@@ -179,14 +179,12 @@ export const liftRemoval = async (tx: Transaction, context: Context, removalId: 
   if (!removal) throw new Problem('not-found', 'removal-not-found', 'There is no such removal.')
   if (removal.removedBy === context.actor.subject)
     throw new Problem('forbidden', 'own-case', 'Somebody other than who removed it decides this.')
+  if (removal.isLifted) return
   const template = await requireTemplate(tx, removal.templateId)
+  if (removal.version === null) return relist(tx, context, template)
   const { version, templateId } = removal
-  if (version === null) {
-    if (template.listing === 'taken_down') await relist(tx, context, template)
-    return
-  }
   const found = await repository.findVersionNamed(tx, templateId, version)
-  if (found?.status === 'blocked') await unblock(tx, context, { id: found.id, templateId, version })
+  if (found) await unblock(tx, context, { id: found.id, templateId, version })
 }
 
 /** Marks a template as the platform's own. */

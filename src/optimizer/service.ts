@@ -141,8 +141,8 @@ const findOrMakePlan = async (
   const key = JSON.stringify([fingerprint, constants, input.parameters?.map(kindOf) ?? null])
   const tables = settings.plans.tablesOf(key)
   const situation = await situationOf(context, statement, input, tables)
-  const kept = input.analyze || input.fresh ? undefined : settings.plans.find(key, situation)
-  if (kept) return { ...kept, cached: true }
+  const kept = settings.plans.find(key, situation)
+  if (kept && !input.analyze && !input.fresh) return { ...kept, cached: true }
   const made = await settings.turns(() => makePlan(parser, context, statement, input))
   if (!input.analyze) await keepPlan(settings, context, key, made, situation)
   return made.plan

@@ -236,8 +236,13 @@ describe('what is withdrawn', () => {
     ]
     await server.sql`update template_versions set status = 'yanked' where id = ${versionId}`
     await server.sql`update templates set listing = 'delisted' where id = ${id}`
-    for (const caseId of cases) expect((await approve(caseId, {})).status).toBe(200)
+    const [ofVersion, ofTemplate] = cases as [string, string]
+    expect((await approve(ofVersion, {})).status).toBe(200)
     expect(await stateOf(id, versionId)).toMatchObject({ listing: 'delisted', status: 'yanked' })
+    // Nor is it an appeal against what came after it.
+    await server.call(`POST ${MODERATION}/templates/${id}/take-down`, REASON)
+    expect((await approve(ofTemplate, {})).status).toBe(200)
+    expect(await stateOf(id, versionId)).toMatchObject({ listing: 'taken_down' })
   })
 
   test('comes back by an appeal, which who removed it does not decide', async () => {

@@ -187,6 +187,12 @@ describe('a plan is kept', () => {
     expect((await explain(query)).body.cached).toBe(false)
   })
 
+  test('that was asked for anew, too', async () => {
+    await server.sql`create table for_anew (a int)`
+    expect((await explain('select 43', { fresh: true })).body.cached).toBe(false)
+    expect((await explain('select 44')).body.cached).toBe(true)
+  })
+
   test('while other tables are analyzed', async () => {
     await server.sql`create table others as select n from generate_series(1, 100) n`
     await explain(query)
