@@ -16,12 +16,15 @@ afterAll(async () => {
 
 test('slices decide as whole organizations do, with changes in between', async () => {
   let [allowed, denied] = [0, 0]
-  const difference = await findDifference(await started(), {
-    runs: RUNS,
-    onAnswers: (answers) => {
-      for (const answer of answers) answer.allowed ? allowed++ : denied++
-    },
-  })
+  const pair = await started()
+  const onAnswers = (answers: { allowed: boolean }[]) => {
+    for (const answer of answers) answer.allowed ? allowed++ : denied++
+  }
+  let difference: string | undefined
+  // Some draws allow little: then as many again are drawn.
+  for (let draws = 0; draws < 5 && difference === undefined; draws++)
+    if (Math.min(allowed, denied) <= 100)
+      difference = await findDifference(pair, { runs: RUNS, onAnswers })
   expect(difference).toBeUndefined()
   expect(allowed).toBeGreaterThan(100)
   expect(denied).toBeGreaterThan(100)
