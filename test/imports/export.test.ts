@@ -195,20 +195,20 @@ describe('an export', () => {
     timeout: 120_000,
   }, async () => {
     let allowed = 0
-    await fc.assert(
-      fc.asyncProperty(documents, async (document) => {
-        const organization = await server.newOrganization()
-        const { status, body } = await importInto(organization, document)
-        expect([status, body.errors]).toEqual([200, []])
-        const twice = await importInto(organization, document)
-        expect([twice.body.created, twice.body.updated]).toEqual([NO_COUNTS, NO_COUNTS])
-        allowed += await expectFaithful(
-          organization,
-          document.members.map(({ user }) => user),
-        )
-      }),
-      { numRuns: 15 },
-    )
+    const property = fc.asyncProperty(documents, async (document) => {
+      const organization = await server.newOrganization()
+      const { status, body } = await importInto(organization, document)
+      expect([status, body.errors]).toEqual([200, []])
+      const twice = await importInto(organization, document)
+      expect([twice.body.created, twice.body.updated]).toEqual([NO_COUNTS, NO_COUNTS])
+      allowed += await expectFaithful(
+        organization,
+        document.members.map(({ user }) => user),
+      )
+    })
+    // Some draws allow little: then as many again are drawn.
+    for (let draws = 0; draws < 5 && allowed <= 50; draws++)
+      await fc.assert(property, { numRuns: 15 })
     expect(allowed).toBeGreaterThan(50)
   })
 })
