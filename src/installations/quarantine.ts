@@ -63,13 +63,15 @@ const markIn = async (
 /** After the version of what is quarantined changed: the quarantine was of the other one. What is blocked stays closed. */
 export const settleQuarantine = async (context: Context, id: string): Promise<void> => {
   const { organizationId, sql } = context
-  const { installation, advisory, status } = await inPlatform(sql, async (tx) => {
+  const found = await inPlatform(sql, async (tx) => {
     const installation = (await repository.findInstallation(tx, organizationId, id))!
-    const { status } = await repository.findPublished(tx, installation.versionId)
-    return { installation, advisory: await findUnwanted(tx, installation), status }
+    const { quarantinedBy, versionId } = installation
+    if (quarantinedBy === null) return undefined
+    const { status } = await repository.findPublished(tx, versionId)
+    if (quarantinedBy === BY_MODERATORS && status === 'blocked') return undefined
+    return { installation, advisory: await findUnwanted(tx, installation) }
   })
-  const { quarantinedBy } = installation
-  if (quarantinedBy === null || quarantinedBy === advisory?.id) return
-  if (quarantinedBy === BY_MODERATORS && status === 'blocked') return
+  if (!found || found.installation.quarantinedBy === found.advisory?.id) return
+  const { installation, advisory } = found
   await mark(context, installation, advisory ? quarantineBy(advisory) : null)
 }

@@ -6,6 +6,7 @@ import { Problem, unprocessable } from '../platform/problem.ts'
 import { definitionOf } from '../scenarios/service.ts'
 import { differenceOf } from '../templates/service.ts'
 import { moderate, refuseOwn, requireTemplate } from './act.ts'
+import * as removals from './removals-repository.ts'
 import * as repository from './repository.ts'
 import type { ApproveCase, Case, ListCases, Refusal } from './schema.ts'
 import { liftRemoval } from './withdraw.ts'
@@ -183,7 +184,7 @@ export const listRemovals = (
 ) =>
   inPlatform(sql, async (tx) => {
     const range = { before: positionOf(cursor), limit: limit + 1 }
-    return toPage(await repository.listRemovals(tx, range), limit, ({ id }) => id)
+    return toPage(await removals.listRemovals(tx, range), limit, ({ id }) => id)
   })
 
 /** How the queue stands, and how it was decided. */

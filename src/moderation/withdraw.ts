@@ -5,6 +5,7 @@ import { newId } from '../platform/id.ts'
 import { enqueue } from '../platform/jobs/enqueue.ts'
 import { Problem } from '../platform/problem.ts'
 import { moderate, refuseOwn, requireTemplate } from './act.ts'
+import * as removals from './removals-repository.ts'
 import * as repository from './repository.ts'
 import type { Block, Lifting, Moderated, Refusal } from './schema.ts'
 
@@ -69,7 +70,7 @@ const relist = async (tx: Transaction, context: Context, template: repository.Mo
   const { id } = template
   const by = context.actor.subject
   await repository.setListing(tx, { id, listing: await listingOf(tx, template), reason: null })
-  await repository.liftRemovals(tx, { templateId: id, version: null, by })
+  await removals.liftRemovals(tx, { templateId: id, version: null, by })
 }
 
 const AFTER_REVIEW: Record<string, string> = {
@@ -81,8 +82,8 @@ const AFTER_REVIEW: Record<string, string> = {
 
 /** As it was before; what was in review is where its submission has come to since. Listed is only what others may have. */
 const listingOf = async (tx: Transaction, { id, visibility }: repository.Moderable) => {
-  const { former } = (await repository.findFormer(tx, id, null)) ?? {}
-  const { hasApproved, submission } = await repository.findReviewed(tx, id)
+  const { former } = (await removals.findFormer(tx, id, null)) ?? {}
+  const { hasApproved, submission } = await removals.findReviewed(tx, id)
   const wanted =
     former === 'in_review' ? AFTER_REVIEW[submission ?? 'withdrawn']! : (former ?? 'listed')
   if (wanted === 'delisted') return wanted
@@ -148,7 +149,7 @@ const unblock = async (
   { actor }: Context,
   { id, templateId, version }: { id: string; templateId: string; version: string },
 ) => {
-  const before = await repository.findFormer(tx, templateId, version)
+  const before = await removals.findFormer(tx, templateId, version)
   const isYanked = before?.former === 'yanked'
   const next = isYanked
     ? { status: 'yanked', reason: before.formerReason }
@@ -156,7 +157,7 @@ const unblock = async (
   await mark(tx, { id, templateId }, null)
   await repository.setVersionStatus(tx, { id, ...next })
   await repository.setIntegrations(tx, templateId)
-  await repository.liftRemovals(tx, { templateId, version, by: actor.subject })
+  await removals.liftRemovals(tx, { templateId, version, by: actor.subject })
   return next.status
 }
 
@@ -175,7 +176,7 @@ const mark = (
 
 /** What an appeal that was right leads to, if it was not lifted before. @throws Problem 403 for who removed it */
 export const liftRemoval = async (tx: Transaction, context: Context, removalId: string) => {
-  const removal = await repository.findRemoval(tx, removalId)
+  const removal = await removals.findRemoval(tx, removalId)
   if (!removal) throw new Problem('not-found', 'removal-not-found', 'There is no such removal.')
   if (removal.removedBy === context.actor.subject)
     throw new Problem('forbidden', 'own-case', 'Somebody other than who removed it decides this.')
@@ -183,7 +184,7 @@ export const liftRemoval = async (tx: Transaction, context: Context, removalId: 
   const template = await requireTemplate(tx, removal.templateId)
   if (removal.version === null) return relist(tx, context, template)
   const { version, templateId } = removal
-  const found = await repository.findVersionNamed(tx, templateId, version)
+  const found = await removals.findVersionNamed(tx, templateId, version)
   if (found) await unblock(tx, context, { id: found.id, templateId, version })
 }
 
@@ -224,7 +225,7 @@ const noteRemoval = async (
 ) => {
   const { template, version, former, reasonCode, note } = removal
   const id = newId('rmv')
-  await repository.insertRemoval(tx, {
+  await removals.insertRemoval(tx, {
     ...{ id, templateId: template.id, organizationId: template.organizationId },
     ...{ templateName: template.name, handle: template.handle ?? 'unknown' },
     ...{ version, reasonCode, note, removedBy: actor.subject },
